@@ -1,0 +1,129 @@
+#include "tensor/tensor.hpp"
+
+#include <atomic>
+#include <cstring>
+
+namespace microtome {
+namespace {
+
+uint64_t next_id() {
+    static std::atomic<uint64_t> last{0};
+    return ++last;
+}
+
+}  // namespace
+
+Tensor::Tensor(const Spec& spec)
+    : storage_(Storage::allocate(spec.bytes(), spec.device)), spec_(spec), id_(next_id()) {}
+
+Tensor Tensor::abstract(const Spec& spec) {
+    Tensor result;
+    result.spec_ = spec;
+    result.id_ = next_id();
+    return result;
+}
+
+Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Device device) {
+    return full(shape, 0, dtype, device);
+}
+
+Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Device device) {
+    Tensor result(Spec{shape, dtype, device});
+    visit_dtype(dtype, [&]<class T>() {
+        auto elements = result.mutable_data<T>();
+        if constexpr (std::is_same_v<T, bfloat16>)
+            std::fill(elements.begin(), elements.end(), bfloat16(static_cast<float>(value)));
+        else
+            std::fill(elements.begin(), elements.end(), static_cast<T>(value));
+    });
+    return result;
+}
+
+Tensor Tensor::scalar(double value, Dtype dtype, Device device) {
+    return full({}, value, dtype, device);
+}
+
+void Tensor::require_readable(Dtype wanted) const {
+    if (!defined()) throw ShapeError("tensor", "expected a tensor, got an undefined one");
+    if (dtype() != wanted)
+        throw DtypeError("tensor", str("expected elements of ", wanted, ", got ", spec_), "cast() converts");
+    if (device().kind != Device::Kind::cpu)
+        throw DeviceError("tensor", str("expected a tensor on the cpu, got ", spec_),
+                          "copy it to the cpu first");
+    if (storage_ == nullptr)
+        throw ShapeError(
+            "tensor", str("expected elements, got the abstract tensor ", spec_, ", which has only a shape"));
+}
+
+std::byte* Tensor::mutable_raw() {
+    if (storage_ == nullptr) return nullptr;
+    storage_->touch();
+    return storage_->data() + offset_;
+}
+
+double Tensor::item() const {
+    if (!defined() || elements() != 1)
+        throw ShapeError("item", defined() ? str("expected one element, got ", spec_)
+                                           : "expected one element, got no tensor");
+    return visit_dtype(dtype(), [&]<class T>() {
+        if constexpr (std::is_same_v<T, bfloat16>)
+            return static_cast<double>(static_cast<float>(data<T>()[0]));
+        else
+            return static_cast<double>(data<T>()[0]);
+    });
+}
+
+Tensor Tensor::clone() const {
+    if (!defined()) return {};
+    if (is_abstract()) return abstract(spec_);
+    Tensor result(spec_);
+    result.copy_from(*this);
+    return result;
+}
+
+void Tensor::copy_from(const Tensor& other) {
+    if (!defined() || !other.defined() || !(spec_ == other.spec_))
+        throw ShapeError("copy_from", str("expected ", spec_, ", got ", other.spec_));
+    if (is_abstract() || other.is_abstract()) throw ShapeError("copy_from", "expected tensors with elements");
+    if (elements() > 0) std::memmove(mutable_raw(), other.raw(), spec_.bytes());
+}
+
+Tensor Tensor::view(const Shape& shape, int64_t offset) const {
+    if (!defined()) throw ShapeError("view", "expected a tensor, got an undefined one");
+    if (offset < 0 || offset + shape.elements() > elements())
+        throw ShapeError("view", str("expected at most the ", elements(), " elements of ", spec_, ", got ",
+                                     shape, " from element ", offset, " on"));
+    Tensor result = *this;
+    result.spec_.shape = shape;
+    result.offset_ += static_cast<std::size_t>(offset) * size_of(dtype());
+    result.id_ = next_id();
+    return result;
+}
+
+bool identical(const Tensor& a, const Tensor& b) {
+    if (a.defined() != b.defined()) return false;
+    if (!a.defined()) return true;
+    if (!(a.spec() == b.spec()) || a.is_abstract() != b.is_abstract()) return false;
+    return a.is_abstract() || a.elements() == 0 || std::memcmp(a.raw(), b.raw(), a.spec().bytes()) == 0;
+}
+
+std::ostream& operator<<(std::ostream& out, const Tensor& tensor) {
+    if (!tensor.defined()) return out << "undefined";
+    out << tensor.spec();
+    if (tensor.is_abstract()) return out << " (abstract)";
+    constexpr int64_t kShown = 8;
+    out << " [";
+    visit_dtype(tensor.dtype(), [&]<class T>() {
+        auto elements = tensor.data<T>();
+        for (int64_t i = 0; i < std::min(kShown, tensor.elements()); ++i) {
+            out << (i ? ", " : "");
+            if constexpr (std::is_same_v<T, bfloat16>)
+                out << static_cast<float>(elements[i]);
+            else
+                out << +elements[i];
+        }
+    });
+    return out << (tensor.elements() > kShown ? ", ...]" : "]");
+}
+
+}  // namespace microtome
