@@ -6,11 +6,11 @@
 // one, a hint at what to do. User input never aborts and never trips an assert.
 #pragma once
 
+#include "base/text.hpp"
+
 #include <stdexcept>
 #include <string>
 #include <string_view>
-
-#include "base/text.hpp"
 
 namespace microtome {
 

@@ -76,12 +76,9 @@ inline std::ostream& operator<<(std::ostream& out, Dtype dtype) {
 template <class Body>
 auto visit_f32_f64(const char* where, Dtype dtype, Body&& body) {
     switch (dtype) {
-        case Dtype::f32:
-            return body.template operator()<float>();
-        case Dtype::f64:
-            return body.template operator()<double>();
-        default:
-            throw DtypeError(where, str("expected f32 or f64, got ", dtype), "cast() converts");
+        case Dtype::f32: return body.template operator()<float>();
+        case Dtype::f64: return body.template operator()<double>();
+        default: throw DtypeError(where, str("expected f32 or f64, got ", dtype), "cast() converts");
     }
 }
 
@@ -89,16 +86,11 @@ auto visit_f32_f64(const char* where, Dtype dtype, Body&& body) {
 template <class Body>
 auto visit_dtype(Dtype dtype, Body&& body) {
     switch (dtype) {
-        case Dtype::f32:
-            return body.template operator()<float>();
-        case Dtype::f64:
-            return body.template operator()<double>();
-        case Dtype::bf16:
-            return body.template operator()<bfloat16>();
-        case Dtype::u8:
-            return body.template operator()<uint8_t>();
-        case Dtype::i64:
-            break;
+        case Dtype::f32: return body.template operator()<float>();
+        case Dtype::f64: return body.template operator()<double>();
+        case Dtype::bf16: return body.template operator()<bfloat16>();
+        case Dtype::u8: return body.template operator()<uint8_t>();
+        case Dtype::i64: break;
     }
     return body.template operator()<int64_t>();
 }

@@ -1,9 +1,9 @@
 #include "tensor/cpu/isa.hpp"
 
+#include "base/error.hpp"
+
 #include <atomic>
 #include <cstdlib>
-
-#include "base/error.hpp"
 
 namespace microtome::cpu {
 namespace {

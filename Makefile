@@ -1,0 +1,104 @@
+# The front door. `make help` says what is behind it.
+#
+# Each goal first installs the Debian packages it lacks (as root or through sudo), or names them in one line.
+# Everything is built under build*/, so removing those folders undoes all of it.
+#
+#     CXX=clang++ make test     another compiler, in a build folder of its own
+#     make test ARGS="-R conv"  only the tests whose name contains "conv"; ARGS goes to ctest
+#     make install PREFIX=~/opt
+
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+ARGS ?=
+
+# CXX counts when somebody chose it; make's own default (c++ or g++) is the preset's.
+ifeq ($(origin CXX),default)
+  build := build
+  configure := cmake --preset release
+else
+  build := build-$(notdir $(CXX))
+  configure := cmake --preset release -B $(build) -DCMAKE_CXX_COMPILER=$(CXX)
+endif
+
+tools := g++ cmake ninja-build
+libraries := libstb-dev nlohmann-json3-dev libcli11-dev
+testing := catch2
+clang := clang libclang-rt-14-dev libomp-dev
+
+.DEFAULT_GOAL := all
+.PHONY: all help test test-clang bench asan tsan mutants format format-check install clean
+
+all: ## build the library and the program, build/microtome
+	@$(call need,$(tools) $(libraries))
+	@$(configure) -DMICROTOME_TESTS=OFF
+	@cmake --build $(build) -j $(JOBS)
+
+test: ## build everything and run every test
+	@$(call need,$(tools) $(libraries) $(testing))
+	@$(configure) -DMICROTOME_TESTS=ON
+	@cmake --build $(build) -j $(JOBS)
+	@ctest --test-dir $(build) -j $(JOBS) --output-on-failure $(ARGS)
+
+test-clang: ## the same tests, compiled by clang at -O3
+	@$(call need,$(tools) $(libraries) $(testing) $(clang))
+	@$(call check,clang)
+
+bench: ## measure the matrix product beside OpenBLAS and the processor's peak
+	@$(call need,$(tools) $(libraries) libopenblas-dev)
+	@$(configure) -DMICROTOME_TESTS=OFF
+	@cmake --build $(build) -j $(JOBS)
+	@$(build)/microtome bench --suite gemm $(ARGS)
+
+asan: ## the same tests under the address and undefined-behaviour sanitizers, at -O1
+	@$(call need,$(tools) $(libraries) $(testing))
+	@$(call check,asan)
+
+tsan: export TSAN_OPTIONS := ignore_noninstrumented_modules=1
+tsan: ## the same tests under the thread sanitizer (clang and libomp: gcc's OpenMP gives false reports)
+	@$(call need,$(tools) $(libraries) $(testing) $(clang))
+	@$(call check,tsan)
+
+mutants: ## plant bugs one by one and show that a test catches each
+	@$(call need,$(tools) $(libraries) $(testing))
+	@tests/mutants/run $(ARGS)
+
+sources = $$(find . -path './build*' -prune -o -name '*.[ch]pp' -print)
+
+format: ## lay out every source file with clang-format 14
+	@$(call need,clang-format-14)
+	@clang-format-14 -i $(sources)
+
+format-check: ## fail where a source file differs from what `make format` would write
+	@$(call need,clang-format-14)
+	@clang-format-14 --dry-run --Werror $(sources)
+
+install: all ## install headers, library, program and CMake package under PREFIX
+	@cmake --install $(build) --prefix $(PREFIX)
+
+clean: ## remove every build folder
+	@rm -rf build build-*/
+
+help: ## this list
+	@echo 'usage: make [goal] [CXX=clang++] [JOBS=2] [ARGS=...] [PREFIX=/usr/local]'
+	@echo
+	@awk -F ':.* ## |: ## ' '/^[a-z-]+:[a-z ]* ## / { printf "  %-14s%s\n", $$1, $$2 }' Makefile
+
+# $(call check,preset): build a preset and run all of its tests.
+check = cmake --preset $1 && cmake --build build-$1 -j $(JOBS) && \
+	ctest --test-dir build-$1 -j $(JOBS) --output-on-failure $(ARGS)
+
+# $(call need,packages): see that they are installed. Where there is no dpkg, CMake names what it misses.
+define need
+command -v dpkg-query >/dev/null || exit 0; \
+missing=; \
+for package in $(sort $1); do \
+	dpkg-query -Wf '$${Status}' $$package 2>/dev/null | grep -q ' installed$$' || missing="$$missing $$package"; \
+done; \
+test -n "$$missing" || exit 0; \
+if [ $$(id -u) = 0 ]; then root=; \
+elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || test -t 0; }; then root=sudo; \
+else echo "missing packages; please run: apt-get install$$missing" >&2; exit 1; fi; \
+echo "installing$$missing"; \
+$$root apt-get update -qq && \
+$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
+endef
