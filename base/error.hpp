@@ -26,6 +26,7 @@ class DtypeError   : public Error { using Error::Error; };  // an element type a
 class DeviceError  : public Error { using Error::Error; };  // a device that is missing, or two that are mixed
 class TapeError    : public Error { using Error::Error; };  // a gradient that cannot be had, or would be wrong
 class IoError      : public Error { using Error::Error; };  // the file system refused
+class MissingFileError : public IoError { using IoError::IoError; };  // a file to be read that is not there
 class FormatError  : public Error { using Error::Error; };  // a file that is not what it claims to be
 class OptionsError : public Error { using Error::Error; };  // an option out of its range, an unknown name
 // clang-format on

@@ -1,0 +1,25 @@
+// Ctrl-C asks; it does not kill. Long loops poll interrupted() between steps, finish what they are at, save,
+// and say how to go on. A second Ctrl-C kills as usual.
+#pragma once
+
+#include <csignal>
+
+namespace microtome {
+
+// Catches SIGINT and SIGTERM for its lifetime, then restores what was in force. One at a time.
+class InterruptGuard {
+  public:
+    InterruptGuard();
+    ~InterruptGuard();
+    InterruptGuard(const InterruptGuard&) = delete;
+    InterruptGuard& operator=(const InterruptGuard&) = delete;
+
+  private:
+    struct sigaction previous_interrupt_ {};
+    struct sigaction previous_terminate_ {};
+};
+
+// Whether a signal came since the last InterruptGuard began.
+bool interrupted();
+
+}  // namespace microtome
