@@ -1,18 +1,56 @@
 #include "tensor/kernels/matmul.hpp"
 
+#include "tensor/cpu/gemm.hpp"
 #include "tensor/reference/matmul.hpp"
 
+#include <type_traits>
+#include <utility>
+
 namespace microtome::kernels {
+namespace {
+
+cpu::Factor factor(const MatrixLayout& layout, const float* data) {
+    return {data,    layout.leading_dimension, layout.transposed,
+            nullptr, layout.outer_stride,      layout.inner_stride};
+}
+
+// (a b)^T = b^T a^T: the result's rows become contiguous.
+MatmulShape transposed(const MatmulShape& shape) {
+    MatmulShape result = shape;
+    std::swap(result.a, result.b);
+    std::swap(result.m, result.n);
+    for (MatrixLayout* layout : {&result.a, &result.b, &result.c}) layout->transposed = !layout->transposed;
+    return result;
+}
+
+}  // namespace
 
 template <class T>
-void matmul(const MatmulShape& shape, const T* a, const T* b, T* c, const KernelContext&,
+void matmul(const MatmulShape& s, const T* a, const T* b, T* c, const KernelContext& context,
             const Epilogue<T>& epilogue) {
-    reference::matmul(shape, a, b, c, epilogue);
+    if (s.c.transposed) return matmul(transposed(s), b, a, c, context, epilogue);
+    if constexpr (std::is_same_v<T, float>) {
+        cpu::Gemm g{s.batch_outer,
+                    s.batch_inner,
+                    s.m,
+                    s.n,
+                    s.k,
+                    factor(s.a, a),
+                    factor(s.b, b),
+                    cpu::Result::matrix(c, s.m, s.c.leading_dimension),
+                    epilogue};
+        g.c.outer_stride = s.c.outer_stride, g.c.inner_stride = s.c.inner_stride;
+        cpu::gemm(g, context);
+    } else {
+        reference::matmul(s, a, b, c, epilogue);
+    }
 }
 
 template <class T>
-std::size_t matmul_workspace(const MatmulShape&, int) {
-    return 0;
+std::size_t matmul_workspace(const MatmulShape& s, int threads) {
+    if constexpr (!std::is_same_v<T, float>) return 0;
+    return s.c.transposed ? cpu::gemm_workspace(s.n, s.m, s.k, threads)
+                          : cpu::gemm_workspace(s.m, s.n, s.k, threads);
 }
 
 template void matmul(const MatmulShape&, const float*, const float*, float*, const KernelContext&,
