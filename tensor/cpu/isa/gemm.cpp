@@ -115,7 +115,6 @@ int64_t multiply_add_registers(int64_t count, float* sink) {
     Floats a = broadcast(sink[0]), b = broadcast(sink[1]);
     for (int64_t i = 0; i < count; ++i) {
         for (int c = 0; c < chains; ++c) sum[c] = fma(a, b, sum[c]);
-        asm volatile("" : "+m"(*sink));  // the rounds are all wanted
     }
     for (int c = 1; c < chains; ++c) sum[0] += sum[c];
     for (int i = 0; i < kWidth; ++i) sink[0] += sum[0][i];
