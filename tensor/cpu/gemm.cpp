@@ -52,6 +52,12 @@ int64_t slices_at_once(int64_t m, int64_t n, int64_t k) {
     return std::clamp<int64_t>(kPartialFloats / (m * n), 1, further);
 }
 
+// What their sums need. Not less for a larger product, so that a caller may ask once for several products.
+int64_t partial_floats(int64_t m, int64_t n, int64_t k) {
+    int64_t further = std::max<int64_t>(divide_up(k, kSumSlice) - 1, 0);
+    return std::min(further * m * n, std::max(kPartialFloats, m * n));
+}
+
 // Walks down the rows of a Result.
 class RowWalk {
   public:

@@ -111,8 +111,9 @@ void finish(int64_t n, float* y, const float* bias, const float* residual, bool 
 
 int64_t multiply_add_registers(int64_t count, float* sink) {
     constexpr int chains = 12;  // latency of 4 to 5 cycles, two in each
-    Floats sum[chains] = {};
+    Floats sum[chains];         // all different, or the compiler would calculate but one
     Floats a = broadcast(sink[0]), b = broadcast(sink[1]);
+    for (int c = 0; c < chains; ++c) sum[c] = broadcast(sink[0] * c);
     for (int64_t i = 0; i < count; ++i) {
         for (int c = 0; c < chains; ++c) sum[c] = fma(a, b, sum[c]);
     }

@@ -69,6 +69,7 @@ MICROTOME_INLINE void gather_patch(const Patches& s, const float* image, int64_t
 
 void gather(const Patches& s, const float* images, int64_t first, int64_t count, int64_t begin, int64_t end,
             float* rows, int64_t stride) {
+    if (begin == end) return;  // patches without taps
     int64_t j = first % s.grid_w, i = first / s.grid_w % s.grid_h, n = first / s.grid_w / s.grid_h;
     for (int64_t r = 0; r < count; ++r, rows += stride) {
         gather_patch(s, images + n * s.height * s.width * s.pixel_stride, i * s.step_h + s.origin_h,
