@@ -234,8 +234,7 @@ void multiply_slices(const Matrices& x, const KernelContext& context, float* wor
 }  // namespace
 
 std::size_t gemm_workspace(int64_t m, int64_t n, int64_t k, int threads) {
-    return static_cast<std::size_t>(threads * thread_floats(n) + slices_at_once(m, n, k) * m * n) *
-           sizeof(float);
+    return static_cast<std::size_t>(threads * thread_floats(n) + partial_floats(m, n, k)) * sizeof(float);
 }
 
 void gemm(const Gemm& g, const KernelContext& context) {
