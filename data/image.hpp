@@ -1,0 +1,26 @@
+// Image files to tensors and back.
+#pragma once
+
+#include "tensor/tensor.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace microtome {
+
+inline constexpr int kMaxImageSide = 16384;  // pixels; a file that claims more is refused unread
+
+// The image in a JPEG, PNG, BMP, PGM or PPM file: u8 (H,W,C), top row first, C = 1 for grey and 3 for red,
+// green, blue. An alpha channel is dropped, 16 bits become the upper 8. Throws FormatError for a file that is
+// damaged, cut short, too large or something else; MissingFileError and IoError as read_file() does.
+Tensor read_image(const std::string& path);
+
+// The same from bytes in memory; `name` is what messages call them.
+Tensor decode_image(std::string_view bytes, const std::string& name);
+
+// Writes a PNG file, whole or not at all. image: (H,W,C), C = 1 or 3, u8 or f32 in [0,1]; x becomes
+// round(255 x), ties to even. Throws ShapeError or DtypeError for other tensors, OptionsError for an element
+// outside [0,1] or NaN, IoError when the file cannot be written.
+void write_png(const std::string& path, const Tensor& image);
+
+}  // namespace microtome

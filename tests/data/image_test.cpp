@@ -1,0 +1,155 @@
+#include "data/image.hpp"
+
+#include "base/atomic_file.hpp"
+#include "base/error.hpp"
+#include "tests/scratch_folder.hpp"
+
+#include <catch2/catch.hpp>
+#include <limits>
+
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#include <stb/stb_image_write.h>
+
+using namespace microtome;
+using Catch::Contains;
+
+namespace {
+
+// Pixels that differ in every row, column and channel.
+Tensor pattern(int64_t height, int64_t width, int64_t channels) {
+    Tensor image(Spec{{height, width, channels}, Dtype::u8, kCpu});
+    std::span<uint8_t> pixels = image.mutable_data<uint8_t>();
+    for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 37 + i / 7);
+    return image;
+}
+
+std::string png_of(const Tensor& image) {
+    ScratchFolder folder;
+    write_png(folder / "x.png", image);
+    return read_file(folder / "x.png", 1 << 20);
+}
+
+void append(void* file, void* data, int size) {
+    static_cast<std::string*>(file)->append(static_cast<const char*>(data), size);
+}
+
+// Files of every format we read, and PNGs with an alpha channel. Larger than the 128 bytes that stb reads at
+// a time.
+constexpr int kWidth = 19, kHeight = 11;
+
+std::string encoded(const std::string& format) {
+    bool grey = format.find("grey") != std::string::npos;
+    int channels = (grey ? 1 : 3) + (format.find("alpha") != std::string::npos);
+    Tensor image = pattern(kHeight, kWidth, channels);
+    const uint8_t* pixels = image.data<uint8_t>().data();
+    std::string file;
+    if (format.starts_with("png"))
+        stbi_write_png_to_func(append, &file, kWidth, kHeight, channels, pixels, kWidth * channels);
+    else if (format.starts_with("bmp"))
+        stbi_write_bmp_to_func(append, &file, kWidth, kHeight, channels, pixels);
+    else if (format.starts_with("jpeg"))
+        stbi_write_jpg_to_func(append, &file, kWidth, kHeight, channels, pixels, 100);
+    else
+        file = str(grey ? "P5" : "P6", "\n19 11\n255\n") +
+               std::string(reinterpret_cast<const char*>(pixels), image.elements());
+    return file;
+}
+
+// A PNG that says it has this many pixels, and ends there.
+std::string png_header(uint32_t width, uint32_t height) {
+    auto big_endian = [](uint32_t number) {
+        std::string bytes;
+        for (int shift : {24, 16, 8, 0}) bytes += static_cast<char>(number >> shift);
+        return bytes;
+    };
+    std::string file = "\x89PNG\r\n\x1a\n";
+    file += big_endian(13) + "IHDR" + big_endian(width) + big_endian(height);
+    file += '\x08';
+    file += '\x02';
+    file.append(3, '\0');
+    return file + big_endian(0) + big_endian(1000) + "IDAT";
+}
+
+}  // namespace
+
+TEST_CASE("what is written as PNG is read back bit for bit", "[data][image]") {
+    for (Shape shape : {Shape{1, 1, 1}, Shape{1, 1, 3}, Shape{5, 7, 1}, Shape{5, 7, 3}, Shape{64, 33, 3}}) {
+        Tensor image = pattern(shape[0], shape[1], shape[2]);
+        CHECK(identical(decode_image(png_of(image), "x"), image));
+    }
+}
+
+TEST_CASE("floats are rounded to 255ths", "[data][image]") {
+    Tensor image = Tensor::of<float>({0, 1, 0.5f, 100 / 255.0f, 0.4999f / 255, 0.5001f / 255}, {2, 3, 1});
+    Tensor expected = Tensor::of<uint8_t>({0, 255, 128, 100, 0, 1}, {2, 3, 1});
+    CHECK(identical(decode_image(png_of(image), "x"), expected));
+}
+
+TEST_CASE("every format reads, alpha goes", "[data][image]") {
+    for (std::string format : {"png", "bmp", "ppm"})
+        CHECK(identical(decode_image(encoded(format), "x"), pattern(kHeight, kWidth, 3)));
+    for (std::string format : {"png grey", "pgm grey"})
+        CHECK(identical(decode_image(encoded(format), "x"), pattern(kHeight, kWidth, 1)));
+
+    Tensor with_alpha = pattern(kHeight, kWidth, 4), without = decode_image(encoded("png alpha"), "x");
+    REQUIRE(without.shape() == Shape{kHeight, kWidth, 3});
+    for (int i = 0; i < kHeight * kWidth * 3; ++i)
+        CHECK(without.data<uint8_t>()[i] == with_alpha.data<uint8_t>()[i / 3 * 4 + i % 3]);
+    CHECK(decode_image(encoded("png grey alpha"), "x").shape() == Shape{kHeight, kWidth, 1});
+
+    // JPEG loses something, but at full quality little.
+    Tensor flat = Tensor::full({8, 8, 3}, 200, Dtype::u8);
+    std::string file;
+    stbi_write_jpg_to_func(append, &file, 8, 8, 3, flat.data<uint8_t>().data(), 100);
+    for (int value : decode_image(file, "x").data<uint8_t>()) CHECK(std::abs(value - 200) <= 1);
+    CHECK(decode_image(encoded("jpeg"), "x").shape() == Shape{kHeight, kWidth, 3});
+}
+
+TEST_CASE("an image cut short anywhere is refused", "[data][image]") {
+    for (std::string format : {"png", "png grey", "png alpha", "bmp", "jpeg", "ppm", "pgm grey"}) {
+        INFO(format);
+        std::string file = encoded(format);
+        CHECK_NOTHROW(decode_image(file, "x"));
+        CHECK_NOTHROW(decode_image(file + "trailing", "x"));
+        for (std::size_t size = 0; size < file.size(); ++size) {
+            INFO("the first " << size << " of " << file.size() << " bytes");
+            CHECK_THROWS_AS(decode_image(std::string_view(file).substr(0, size), "x"), FormatError);
+        }
+    }
+}
+
+TEST_CASE("what is no image is refused by name", "[data][image]") {
+    ScratchFolder folder;
+    write_file(folder / "text.png", "This is not an image, whatever its name says.\n");
+    write_file(folder / "empty.png", "");
+    CHECK_THROWS_WITH(read_image(folder / "text.png"), Contains("text.png") && Contains("PNG"));
+    CHECK_THROWS_AS(read_image(folder / "text.png"), FormatError);
+    CHECK_THROWS_WITH(read_image(folder / "empty.png"), Contains("empty.png") && Contains("empty file"));
+    CHECK_THROWS_AS(read_image(folder / "empty.png"), FormatError);
+    CHECK_THROWS_AS(read_image(folder / "missing.png"), MissingFileError);
+    CHECK_THROWS_AS(decode_image("GIF89a............", "x"), FormatError);
+}
+
+TEST_CASE("a header that claims too much is refused before anything is allocated", "[data][image]") {
+    for (std::string file : {png_header(60000, 60000), png_header(16385, 1), png_header(1, 16385),
+                             std::string("P6\n60000 60000\n255\n"), std::string("P5 16385 1 255\n")})
+        CHECK_THROWS_WITH(decode_image(file, "x"), Contains("16384") && Contains("large"));
+}
+
+TEST_CASE("what no PNG can show is not written", "[data][image]") {
+    ScratchFolder folder;
+    std::string path = folder / "x.png";
+    CHECK_THROWS_AS(write_png(path, Tensor::zeros({4, 4})), ShapeError);
+    CHECK_THROWS_AS(write_png(path, Tensor::zeros({1, 4, 4, 3})), ShapeError);
+    CHECK_THROWS_AS(write_png(path, Tensor::zeros({4, 4, 2})), ShapeError);
+    CHECK_THROWS_AS(write_png(path, Tensor::zeros({0, 4, 3})), ShapeError);
+    CHECK_THROWS_AS(write_png(path, Tensor::zeros({1, 16385, 1})), ShapeError);
+    CHECK_THROWS_AS(write_png(path, Tensor()), ShapeError);
+    CHECK_THROWS_AS(write_png(path, Tensor::zeros({4, 4, 3}, Dtype::f64)), DtypeError);
+    float beyond = std::nextafter(1.0f, 2.0f);
+    for (float value : {beyond, -0.01f, std::numeric_limits<float>::quiet_NaN()})
+        CHECK_THROWS_AS(write_png(path, Tensor::full({2, 2, 1}, value)), OptionsError);
+    CHECK(folder.names().empty());
+    CHECK_THROWS_AS(write_png(folder / "missing/x.png", Tensor::zeros({4, 4, 3})), IoError);
+}
