@@ -1,56 +1,13 @@
 #include "tensor/cpu/conv2d.hpp"
 
+#include "tensor/cpu/conv_geometry.hpp"
+#include "tensor/cpu/depthwise.hpp"
 #include "tensor/cpu/gemm.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 namespace microtome::cpu {
 namespace {
-
-// The patches of x that the filters meet: row (n, i, j), column (p, q, c) of the group.
-Patches input_patches(const ConvShape& s) {
-    return {.height = s.h,
-            .width = s.w,
-            .pixel_stride = s.c,
-            .channels = s.group_c(),
-            .grid_h = s.oh,
-            .grid_w = s.ow,
-            .step_h = s.stride_h,
-            .step_w = s.stride_w,
-            .taps_h = s.kh,
-            .taps_w = s.kw,
-            .tap_h = s.dilation_h,
-            .tap_w = s.dilation_w,
-            .origin_h = -s.pad_top,
-            .origin_w = -s.pad_left};
-}
-
-// With a stride, the rows of x fall into as many phases, each met by some of the filter's rows only: those
-// p for which row + pad - p * dilation is a multiple of the stride. Within a phase the input gradient is a
-// dense convolution of g. The same holds for columns.
-struct Phase {
-    int64_t first;     // row of x; the others follow a stride apart
-    int64_t rows;      // how many
-    int64_t last_tap;  // the largest p; they are counted down, so that rows of g are counted up
-    int64_t taps;      // how many
-    int64_t tap_step;  // from one p to the next smaller
-    int64_t reach;     // how far apart in g the taps are
-    int64_t origin;    // the row of g that `last_tap` sends to row `first`
-
-    Phase(int64_t start, int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad)
-        : first(start), rows(size > start ? (size - start - 1) / stride + 1 : 0) {
-        tap_step = stride / std::gcd(stride, dilation);
-        reach = dilation * tap_step / stride;
-        last_tap = kernel - 1;
-        while (last_tap >= 0 && last_tap > kernel - 1 - tap_step &&
-               (start + pad - last_tap * dilation) % stride != 0)
-            --last_tap;
-        bool met = last_tap >= 0 && (start + pad - last_tap * dilation) % stride == 0;
-        taps = met ? last_tap / tap_step + 1 : 0;
-        origin = met ? (start + pad - last_tap * dilation) / stride : 0;
-    }
-};
 
 // The filters of one phase as a matrix for each group: row (p, q, o) in the order above, column c.
 void phase_filters(const ConvShape& s, const Phase& rows, const Phase& columns, const float* w,
@@ -59,9 +16,8 @@ void phase_filters(const ConvShape& s, const Phase& rows, const Phase& columns, 
         for (int64_t t = 0; t < rows.taps; ++t)
             for (int64_t u = 0; u < columns.taps; ++u)
                 for (int64_t o = group * s.group_o(); o < (group + 1) * s.group_o(); ++o) {
-                    int64_t p = rows.last_tap - t * rows.tap_step,
-                            q = columns.last_tap - u * columns.tap_step;
-                    matrix = std::copy_n(w + ((o * s.kh + p) * s.kw + q) * s.group_c(), s.group_c(), matrix);
+                    const float* tap = w + ((o * s.kh + rows.tap(t)) * s.kw + columns.tap(u)) * s.group_c();
+                    matrix = std::copy_n(tap, s.group_c(), matrix);
                 }
 }
 
@@ -73,6 +29,7 @@ std::size_t filter_bytes(const ConvShape& s) {  // rounded up to keep what follo
 
 void conv2d(const ConvShape& s, const float* x, const float* w, float* y, const KernelContext& context,
             const Epilogue<float>& epilogue) {
+    if (is_depthwise(s)) return depthwise(s, x, w, y, context, epilogue);
     const Patches patches = input_patches(s);
     Gemm g;
     g.batch_inner = s.groups;
@@ -88,28 +45,15 @@ void conv2d(const ConvShape& s, const float* x, const float* w, float* y, const 
 
 void conv2d_input_gradient(const ConvShape& s, const float* g, const float* w, float* dx,
                            const KernelContext& context) {
+    if (is_depthwise(s)) return depthwise_input_gradient(s, g, w, dx, context);
     float* filters = reinterpret_cast<float*>(context.workspace.data());
     const KernelContext inner{context.threads, context.workspace.subspan(filter_bytes(s))};
-    for (int64_t row = 0; row < s.stride_h; ++row)
-        for (int64_t column = 0; column < s.stride_w; ++column) {
+    for (int64_t row = 0; row < std::min(s.stride_h, s.h); ++row)
+        for (int64_t column = 0; column < std::min(s.stride_w, s.w); ++column) {
             const Phase rows(row, s.h, s.kh, s.stride_h, s.dilation_h, s.pad_top);
             const Phase columns(column, s.w, s.kw, s.stride_w, s.dilation_w, s.pad_left);
-            if (rows.rows == 0 || columns.rows == 0) continue;
             phase_filters(s, rows, columns, w, filters);
-            const Patches patches{.height = s.oh,
-                                  .width = s.ow,
-                                  .pixel_stride = s.o,
-                                  .channels = s.group_o(),
-                                  .grid_h = rows.rows,
-                                  .grid_w = columns.rows,
-                                  .step_h = 1,
-                                  .step_w = 1,
-                                  .taps_h = rows.taps,
-                                  .taps_w = columns.taps,
-                                  .tap_h = rows.reach,
-                                  .tap_w = columns.reach,
-                                  .origin_h = rows.origin,
-                                  .origin_w = columns.origin};
+            const Patches patches = gradient_patches(s, rows, columns);
             Gemm product;
             product.batch_inner = s.groups;
             product.m = s.n * rows.rows * columns.rows, product.n = s.group_c();
@@ -130,6 +74,7 @@ void conv2d_input_gradient(const ConvShape& s, const float* g, const float* w, f
 
 void conv2d_weight_gradient(const ConvShape& s, const float* x, const float* g, float* dw,
                             const KernelContext& context) {
+    if (is_depthwise(s)) return depthwise_weight_gradient(s, x, g, dw, context);
     const Patches patches = input_patches(s);
     Gemm product;
     product.batch_inner = s.groups;
@@ -142,15 +87,18 @@ void conv2d_weight_gradient(const ConvShape& s, const float* x, const float* g, 
 }
 
 std::size_t conv2d_workspace(const ConvShape& s, int threads) {
+    if (is_depthwise(s)) return depthwise_workspace(s);
     return gemm_workspace(s.n * s.oh * s.ow, s.group_o(), s.kh * s.kw * s.group_c(), threads);
 }
 
 std::size_t conv2d_input_gradient_workspace(const ConvShape& s, int threads) {
+    if (is_depthwise(s)) return depthwise_workspace(s);
     // No phase has more rows, nor more products in a sum, than all of them together.
     return filter_bytes(s) + gemm_workspace(s.n * s.h * s.w, s.group_c(), s.kh * s.kw * s.group_o(), threads);
 }
 
 std::size_t conv2d_weight_gradient_workspace(const ConvShape& s, int threads) {
+    if (is_depthwise(s)) return depthwise_weight_gradient_workspace(s);
     return gemm_workspace(s.group_o(), s.kh * s.kw * s.group_c(), s.n * s.oh * s.ow, threads);
 }
 

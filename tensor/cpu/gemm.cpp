@@ -1,11 +1,10 @@
 #include "tensor/cpu/gemm.hpp"
 
 #include "tensor/cpu/isa.hpp"
+#include "tensor/cpu/parallel.hpp"
 #include "tensor/reference/ordered_sum.hpp"
 
 #include <algorithm>
-#include <omp.h>
-
 namespace microtome::cpu {
 namespace {
 
@@ -190,13 +189,6 @@ struct Tiling {
         return {begin, std::min(begin + columns, n)};
     }
 };
-
-template <class Task>
-void parallel_tasks(int64_t count, int threads, Task&& task) {
-    const int team = static_cast<int>(std::min<int64_t>(count, threads));
-#pragma omp parallel for num_threads(team) schedule(dynamic) if (team > 1)
-    for (int64_t i = 0; i < count; ++i) task(i, omp_get_thread_num());
-}
 
 // A sum of several slices, for one matrix of the batch: the first goes to the result itself, the others, some
 // at a time, to buffers from which they are added in order.
