@@ -1,8 +1,114 @@
-// The `microtome` command: one subcommand per file of this folder.
+// The `microtome` command: declares every subcommand's options and hands over to its file. The one file that
+// includes CLI11, which is slow to compile.
+#include "apps/command.hpp"
+#include "base/error.hpp"
+#include "base/suggest.hpp"
 #include "base/version.hpp"
+#include "tensor/cpu/isa.hpp"
+#include "tensor/kernels/context.hpp"
 
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <functional>
 #include <iostream>
+#include <new>
+#include <optional>
 
-int main() {
-    std::cout << "microtome " << microtome::kVersion << '\n';
+namespace microtome::apps {
+namespace {
+
+constexpr const char* kAbout =
+    "microtome slices an image classifier's decision, and an attack on it, into gradients thin enough to\n"
+    "inspect.";
+
+constexpr const char* kExitStatus =
+    "Exit status: 0 done, 1 a check failed, 2 wrong use, 3 bad input, 4 the machine failed us.";
+
+// The first line of every run: what the numbers below it were calculated with.
+std::string banner() {
+    int threads = thread_limit();
+    return str("microtome ", kVersion, "  ", cpu::isa_name(cpu::active_isa()), "  ", threads,
+               threads == 1 ? " thread" : " threads", "  cpu");
+}
+
+int fail(ExitStatus status, std::string_view what) {
+    std::cerr << "microtome: " << what << '\n';
+    return status;
+}
+
+// The command line: subcommands, and what to do for each.
+class CommandLine {
+  public:
+    CommandLine() : app_(kAbout, "microtome") {
+        app_.set_version_flag("--version", str("microtome ", kVersion), "print the version");
+        app_.set_help_flag("-h,--help", "print this help");
+        app_.footer(str("`microtome COMMAND --help` says what each of them does.\n", kExitStatus));
+        app_.require_subcommand(1);
+        app_.get_formatter()->column_width(28);
+    }
+
+    int run(int argc, char** argv) {
+        if (argc == 1) {
+            std::cerr << app_.help();
+            return kWrongUse;
+        }
+        std::vector<std::string> names;
+        for (CLI::App* command : app_.get_subcommands({})) names.push_back(command->get_name());
+        std::string first = argv[1];
+        if (!first.starts_with('-') && std::find(names.begin(), names.end(), first) == names.end()) {
+            std::string meant = closest_name(first, names);
+            std::string advice =
+                meant.empty() ? "`microtome --help` lists them" : "Did you mean " + meant + "?";
+            return fail(kWrongUse, str("'", first, "' is no command of microtome. ", advice));
+        }
+        try {
+            app_.parse(argc, argv);
+        } catch (const CLI::ParseError& error) {
+            return app_.exit(error) == 0 ? kDone : kWrongUse;
+        }
+        std::optional<ThreadLimit> limit;
+        if (common_.threads != 0) limit.emplace(common_.threads);
+        if (!common_.quiet) std::cout << banner() << std::endl;
+        return action_();
+    }
+
+  private:
+    // A subcommand that calls `action` when it is the one; with the options that all of them have.
+    CLI::App* add(const std::string& name, const std::string& about, std::function<int()> action) {
+        CLI::App* command = app_.add_subcommand(name, about);
+        command->add_option("--threads", common_.threads, "how many threads to use; no result depends on it")
+            ->check(CLI::Range(1, 1024));
+        command->add_flag("--quiet", common_.quiet, "print results only");
+        command->callback([this, action] { action_ = action; });
+        return command;
+    }
+
+    CLI::App app_;
+    CommonOptions common_;
+    std::function<int()> action_;
+};
+
+}  // namespace
+}  // namespace microtome::apps
+
+int main(int argc, char** argv) {
+    using namespace microtome;
+    using namespace microtome::apps;
+    try {
+        return CommandLine().run(argc, argv);
+    } catch (const OptionsError& error) {
+        return fail(kWrongUse, error.what());
+    } catch (const MissingFileError& error) {
+        return fail(kBadInput, error.what());
+    } catch (const FormatError& error) {
+        return fail(kBadInput, error.what());
+    } catch (const ShapeError& error) {
+        return fail(kBadInput, error.what());
+    } catch (const DtypeError& error) {
+        return fail(kBadInput, error.what());
+    } catch (const std::bad_alloc&) {
+        return fail(kMachineFailed, "out of memory");
+    } catch (const std::exception& error) {
+        return fail(kMachineFailed, error.what());
+    }
 }

@@ -1,0 +1,52 @@
+// The program from outside: what it prints, and how it ends.
+#include "base/text.hpp"
+#include "base/version.hpp"
+
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <string>
+#include <sys/wait.h>
+
+using namespace microtome;
+using Catch::Contains;
+
+namespace {
+
+struct Outcome {
+    int status;
+    std::string output;  // both streams
+};
+
+Outcome microtome_command(const std::string& arguments, const std::string& environment = "") {
+    std::string line = environment + " '" MICROTOME_PROGRAM "' " + arguments + " 2>&1 </dev/null";
+    std::FILE* pipe = ::popen(line.c_str(), "r");
+    REQUIRE(pipe);
+    Outcome outcome;
+    for (int c; (c = std::fgetc(pipe)) != EOF;) outcome.output += static_cast<char>(c);
+    int status = ::pclose(pipe);
+    outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return outcome;
+}
+
+}  // namespace
+
+TEST_CASE("the program says its version", "[apps]") {
+    Outcome outcome = microtome_command("--version");
+    CHECK(outcome.status == 0);
+    CHECK(outcome.output == str("microtome ", kVersion, "\n"));
+}
+
+TEST_CASE("the help names every command and what exit statuses mean", "[apps]") {
+    Outcome outcome = microtome_command("--help");
+    CHECK(outcome.status == 0);
+    CHECK_THAT(outcome.output, Contains("Exit status: 0 done") && Contains("--version"));
+}
+
+TEST_CASE("wrong use is status 2 and says what would be right", "[apps]") {
+    CHECK(microtome_command("").status == 2);
+    CHECK_THAT(microtome_command("").output, Contains("--help"));
+    Outcome unknown = microtome_command("xyzzy");
+    CHECK(unknown.status == 2);
+    CHECK_THAT(unknown.output, Contains("'xyzzy'") && Contains("microtome --help"));
+    CHECK(microtome_command("--xyzzy").status == 2);
+}
