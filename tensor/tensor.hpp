@@ -90,6 +90,7 @@ class Tensor {
 
     uint64_t id() const { return id_; }
     uint64_t version() const { return storage_ ? storage_->version() : 0; }
+    const Storage* storage() const { return storage_.get(); }  // null when abstract
     bool shares_storage_with(const Tensor& other) const { return storage_ && storage_ == other.storage_; }
 
     // The address of the first element on whatever device; for kernels, which have checked already.

@@ -1,0 +1,34 @@
+#include "autograd/ops/elementwise_op.hpp"
+
+namespace microtome {
+
+struct op::Subtract : BinaryOp<op::Subtract, kernels::Binary::subtract> {
+    static constexpr std::string_view name = "subtract";
+    static constexpr std::string_view formula = "y = a - b";
+    static constexpr std::string_view kinks = "";
+    static constexpr SecondOrder second_order = SecondOrder::closed;
+
+    static Saves saves(const Attributes&, Needs) { return {}; }
+    static Tensors vjp(const Attributes&, const Recorded& record, const Tensors& g) {
+        Tensors d(2);
+        if (record.needs(0)) d[0] = unbroadcast(g[0], record, 0);
+        if (record.needs(1)) d[1] = -unbroadcast(g[0], record, 1);
+        return d;
+    }
+    static void samples(Samples<Subtract>& s) {
+        auto any = [](const Shape& shape, uint64_t seed) { return uniform(shape, -1, 1, seed); };
+        broadcasting_samples(s, any, any);
+        s.add_same("x - x", {}, uniform({7}), 2);
+    }
+};
+
+template <>
+const OpInfo& op_info<op::Subtract>() {
+    return describe<op::Subtract>();
+}
+
+Tensor subtract(const Tensor& a, const Tensor& b) {
+    return apply<op::Subtract>({}, {a, b})[0];
+}
+
+}  // namespace microtome

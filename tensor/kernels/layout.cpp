@@ -1,0 +1,83 @@
+#include "tensor/kernels/layout.hpp"
+
+#include "tensor/kernels/parallel.hpp"
+
+#include <array>
+#include <cstring>
+
+namespace microtome::kernels {
+namespace {
+
+using Strides = std::array<int64_t, Shape::kMaxRank>;
+
+Strides row_major_strides(const Shape& shape) {
+    Strides strides{};
+    int64_t stride = 1;
+    for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+        strides[axis] = stride;
+        stride *= shape[axis];
+    }
+    return strides;
+}
+
+// The offset of element (i_0, ..., i_{count-1}, 0, ...) under strides, where the i are the digits of `row`.
+int64_t offset_of(int64_t row, const Shape& shape, int count, const Strides& strides) {
+    int64_t offset = 0;
+    for (int axis = count - 1; axis >= 0; --axis) {
+        offset += row % shape[axis] * strides[axis];
+        row /= shape[axis];
+    }
+    return offset;
+}
+
+// Copies rows of the smaller array, each contiguous in both, to or from its box in the larger one.
+void copy_box(std::byte* destination, const std::byte* source, const Shape& box, const Shape& whole,
+              std::span<const int64_t> begin, std::size_t element, bool box_is_source,
+              const KernelContext& context) {
+    if (box.elements() == 0) return;
+    Strides strides = row_major_strides(whole);
+    int64_t first = 0;
+    for (int axis = 0; axis < whole.rank(); ++axis) first += begin[axis] * strides[axis];
+    int outer = std::max(box.rank() - 1, 0);
+    int64_t length = box.rank() ? box[-1] : 1;
+    std::size_t bytes = static_cast<std::size_t>(length) * element;
+    parallel_rows(box.elements() / length, length, context, [&](int64_t row) {
+        std::size_t in_box = static_cast<std::size_t>(row) * bytes;
+        std::size_t in_whole =
+            static_cast<std::size_t>(first + offset_of(row, box, outer, strides)) * element;
+        std::memcpy(destination + (box_is_source ? in_whole : in_box),
+                    source + (box_is_source ? in_box : in_whole), bytes);
+    });
+}
+
+}  // namespace
+
+void permute(const Tensor& x, const std::vector<int>& order, Tensor& y, KernelContext& context) {
+    if (y.elements() == 0) return;
+    const int rank = y.rank();
+    const Strides from = row_major_strides(x.shape());
+    Strides strides{};  // of x, in y's order of axes
+    for (int axis = 0; axis < rank; ++axis) strides[axis] = from[order[axis]];
+    const int outer = std::max(rank - 1, 0);
+    const int64_t length = rank ? y.size(-1) : 1;
+    const int64_t step = rank ? strides[rank - 1] : 1;
+    visit_dtype(x.dtype(), [&]<class T>() {
+        const T* source = x.data<T>().data();
+        T* destination = y.mutable_data<T>().data();
+        parallel_rows(y.elements() / length, length, context, [&](int64_t row) {
+            const T* read = source + offset_of(row, y.shape(), outer, strides);
+            T* write = destination + row * length;
+            for (int64_t i = 0; i < length; ++i) write[i] = read[i * step];
+        });
+    });
+}
+
+void copy_into_box(const Tensor& x, std::span<const int64_t> begin, Tensor& y, KernelContext& context) {
+    copy_box(y.mutable_raw(), x.raw(), x.shape(), y.shape(), begin, size_of(x.dtype()), true, context);
+}
+
+void copy_from_box(const Tensor& x, std::span<const int64_t> begin, Tensor& y, KernelContext& context) {
+    copy_box(y.mutable_raw(), x.raw(), y.shape(), x.shape(), begin, size_of(x.dtype()), false, context);
+}
+
+}  // namespace microtome::kernels
