@@ -129,41 +129,98 @@ void pack_strips(const Matrices& x, Range columns, Range k, float* strips, float
     }
 }
 
-void pack_panel(const Matrices& x, Range rows, Range k, float* panel, const PackTable& pack) {
-    const Factor& a = x.g.a;
-    if (a.patches != nullptr)
-        pack.gather(*a.patches, x.a, rows.begin, rows.size(), k.begin, k.end, panel, kPanelStride);
-    else if (a.by_columns)
-        pack.columns_to_panel(x.a + k.begin * a.leading_dimension + rows.begin, a.leading_dimension,
-                              rows.size(), k.size(), panel);
-    else
-        pack.rows_to_panel(x.a + rows.begin * a.leading_dimension + k.begin, a.leading_dimension, rows.size(),
-                           k.size(), panel);
-}
+// The left factor of one tile, panel by panel, over one block of k.
+class LeftFactor {
+  public:
+    LeftFactor(const Matrices& x, Range rows, Range k, float* buffer)
+        : factor_(x.g.a), data_(x.a), rows_(rows), k_(k), buffer_(buffer), whole_{0, k.size()} {
+        if (reads_images()) find_runs();
+    }
+
+    // How many rows the panel at `row` has: nearly as many as the others, so that 64 rows are 5 x 11 + 9 and
+    // not 5 x 12 + 4. Where images are read directly, a panel stays on one line.
+    int64_t height(int64_t row) const {
+        int64_t end = rows_.end;
+        if (reads_images())
+            end = std::min(end, (row / factor_.patches->grid_w + 1) * factor_.patches->grid_w);
+        return divide_up(end - row, divide_up(end - row, gemm_kernels().panel_rows));
+    }
+
+    Panel panel(int64_t row, int64_t height) const {
+        const PackTable& pack = pack_kernels();
+        const int64_t stride = factor_.leading_dimension;
+        if (factor_.patches != nullptr) {
+            const float* first = reads_images() ? inside(row, height) : nullptr;
+            if (first != nullptr)
+                return {first, false, factor_.patches->step_w * factor_.patches->pixel_stride, runs_,
+                        run_count_};
+            pack.gather(*factor_.patches, data_, row, height, k_.begin, k_.end, buffer_, kPanelStride);
+        } else if (factor_.by_columns) {
+            pack.columns_to_panel(data_ + k_.begin * stride + row, stride, height, k_.size(), buffer_);
+        } else {
+            pack.rows_to_panel(data_ + row * stride + k_.begin, stride, height, k_.size(), buffer_);
+        }
+        return {buffer_, factor_.by_columns, kPanelStride, &whole_, 1};
+    }
+
+  private:
+    // Lines that are too short for a panel are better gathered.
+    bool reads_images() const {
+        return factor_.patches != nullptr && factor_.patches->grid_w >= kMaxPanelRows;
+    }
+
+    // Where the patches' elements in this block lie, from the first tap on.
+    void find_runs() {
+        const Patches& s = *factor_.patches;
+        const bool joined = s.tap_w == 1 && s.pixel_stride == s.channels;  // a row of taps is one run
+        const int64_t length = joined ? s.taps_w * s.channels : s.channels, per_row = joined ? 1 : s.taps_w;
+        for (int64_t k = k_.begin; k < k_.end; k += runs_[run_count_++].length) {
+            const int64_t run = k / length, within = k % length;
+            runs_[run_count_] = {
+                (run / per_row * s.tap_h * s.width + run % per_row * s.tap_w) * s.pixel_stride + within,
+                std::min(length - within, k_.end - k)};
+        }
+    }
+
+    // The first tap of position `row`, if this and the patches to its right lie wholly inside the image.
+    const float* inside(int64_t row, int64_t height) const {
+        const Patches& s = *factor_.patches;
+        const int64_t j = row % s.grid_w, i = row / s.grid_w % s.grid_h, image = row / s.grid_w / s.grid_h;
+        const int64_t h = i * s.step_h + s.origin_h, w = j * s.step_w + s.origin_w;
+        if (h < 0 || h + (s.taps_h - 1) * s.tap_h >= s.height) return nullptr;
+        if (w < 0 || w + (height - 1) * s.step_w + (s.taps_w - 1) * s.tap_w >= s.width) return nullptr;
+        return data_ + ((image * s.height + h) * s.width + w) * s.pixel_stride;
+    }
+
+    const Factor& factor_;
+    const float* data_;
+    Range rows_, k_;
+    float* buffer_;
+    Run whole_;
+    Run runs_[kSumBlock];
+    int64_t run_count_ = 0;
+};
 
 // Rows and columns of the result, over the products in k (one slice at most). The sums go to `to`, laid out
 // as `layout`; `add`: on top of what is there. `last`: they are then complete.
 void multiply_tile(const Matrices& x, const Result& layout, float* to, Range rows, Range columns, Range k,
                    bool add, bool last, float* work) {
     const GemmTable& kernels = gemm_kernels();
-    const PackTable& pack = pack_kernels();
-    float* panel = work;
-    float* strips = panel + kPanelFloats;
+    float* buffer = work;
+    float* strips = buffer + kPanelFloats;
     float* gathered = strips + kSumBlock * round_up(columns.size(), kMaxStripColumns);
-    // Panels of nearly equal height: 64 rows are 5 x 11 + 9, not 5 x 12 + 4.
-    const int64_t height = divide_up(rows.size(), divide_up(rows.size(), kernels.panel_rows));
     for (int64_t p = k.begin; p == k.begin || p < k.end; p += kSumBlock) {
         const Range block{p, std::min(p + kSumBlock, k.end)};
-        pack_strips(x, columns, block, strips, gathered, pack);
+        pack_strips(x, columns, block, strips, gathered, pack_kernels());
+        const LeftFactor left(x, rows, block, buffer);
         RowWalk walk(layout, to, rows.begin);
-        for (int64_t i = rows.begin; i < rows.end; i += height) {
-            const Range some{i, std::min(i + height, rows.end)};
-            pack_panel(x, some, block, panel, pack);
+        for (int64_t i = rows.begin, height = 0; i < rows.end; i += height) {
+            height = left.height(i);
+            const Panel panel = left.panel(i, height);
             float* c[kMaxPanelRows];
-            for (int64_t r = 0; r < some.size(); ++r) c[r] = walk.next() + columns.begin;
-            kernels.multiply(some.size(), x.g.a.by_columns, columns.size(), block.size(), panel, strips, c,
-                             add || p > k.begin);
-            if (last && block.end == k.end) finish_rows(x, c, some.size(), columns, kernels);
+            for (int64_t r = 0; r < height; ++r) c[r] = walk.next() + columns.begin;
+            kernels.multiply(panel, height, columns.size(), block.size(), strips, c, add || p > k.begin);
+            if (last && block.end == k.end) finish_rows(x, c, height, columns, kernels);
         }
     }
 }

@@ -5,8 +5,9 @@
 //
 //     strips    columns j .. j + 31 (on AVX-512) of every k in turn: [k][32], then the next 32 columns. The
 //               last strip is as narrow as 4, 8 or 16 lanes when few columns are left, padded with zeros.
-//     panel     up to 12 rows. By rows when a's rows are contiguous, kPanelStride apart: copying is all the
-//               packing there is. By columns, [k][12], when a's columns are contiguous.
+//     panel     up to 12 rows. Rows that are contiguous stay so, kPanelStride apart: copying is all the
+//               packing there is, and for rows that are patches of an image not even that is needed. When a's
+//               columns are contiguous, [k][12].
 //
 // Included by files that are compiled once per instruction set: no standard header with inline code here.
 #pragma once
@@ -39,14 +40,30 @@ struct Patches {
     int64_t origin_h, origin_w;  // of the first tap of the first position
 };
 
+// Consecutive elements of a row.
+struct Run {
+    int64_t offset, length;
+};
+
+// A few rows of the left factor, as the inner loop reads them. By rows, they are row_stride apart and each
+// is the same sequence of runs; by columns (and then one run), the elements of a column are adjacent and
+// columns are GemmTable::panel_rows apart.
+struct Panel {
+    const float* data;
+    bool by_columns;
+    int64_t row_stride;
+    const Run* runs;
+    int64_t run_count;
+};
+
 struct GemmTable {
     int64_t panel_rows, strip_columns;  // at most kMaxPanelRows, kMaxStripColumns
 
     // c[r][j] = or += sum over k of a[r, k] * b[k, j] for the rows of a panel and the n columns of the
     // strips. The sum is a chain of fused multiply-adds from 0 in the order of k. panel_rows or fewer; k at
     // most 256.
-    void (*multiply)(int64_t rows, bool panel_by_columns, int64_t n, int64_t k, const float* panel,
-                     const float* strips, float* const* c, bool add);
+    void (*multiply)(const Panel& panel, int64_t rows, int64_t n, int64_t k, const float* strips,
+                     float* const* c, bool add);
 
     // y[j] = relu(y[j] + bias[j] + residual[j]), each of the three where wanted.
     void (*finish)(int64_t n, float* y, const float* bias, const float* residual, bool relu);

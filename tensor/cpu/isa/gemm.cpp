@@ -7,23 +7,28 @@ namespace {
 
 // c[Rows][columns] = or += a b, over one panel and one strip of Lanes * Vectors columns.
 template <int Rows, int Lanes, int Vectors, bool ByColumns>
-MICROTOME_INLINE void multiply_tile(int64_t k, const float* a, const float* b, float* const* c,
-                                    int64_t column, int64_t columns, bool add) {
+MICROTOME_INLINE void multiply_tile(const Panel& a, const float* b, float* const* c, int64_t column,
+                                    int64_t columns, bool add) {
     using V = typename Vector<Lanes>::Type;
-    constexpr int64_t row_stride = ByColumns ? 1 : kPanelStride;
+    const int64_t row_stride = ByColumns ? 1 : a.row_stride;
     constexpr int64_t k_stride = ByColumns ? kPanelRows : 1;
     for (int r = 0; r < Rows; ++r) __builtin_prefetch(c[r] + column, 1);
 
     V sum[Rows][Vectors] = {};
-    for (int64_t p = 0; p < k; ++p) {
-        V factor[Vectors];
-        for (int v = 0; v < Vectors; ++v) factor[v] = load_lanes<Lanes>(b + v * Lanes);
-        for (int r = 0; r < Rows; ++r) {
-            V element = a[r * row_stride] - V{};
-            for (int v = 0; v < Vectors; ++v) sum[r][v] = fma_lanes<Lanes>(element, factor[v], sum[r][v]);
+    for (const Run* run = a.runs; run < a.runs + a.run_count; ++run) {
+        // One pointer serves three rows, as many as one address can reach with a stride in a register.
+        const float* row[(Rows + 2) / 3];
+        for (int r = 0; r < Rows; r += 3) row[r / 3] = a.data + run->offset + r * row_stride;
+        for (int64_t p = 0; p < run->length; ++p) {
+            V factor[Vectors];
+            for (int v = 0; v < Vectors; ++v) factor[v] = load_lanes<Lanes>(b + v * Lanes);
+            for (int r = 0; r < Rows; ++r) {
+                V element = row[r / 3][r % 3 * row_stride] - V{};
+                for (int v = 0; v < Vectors; ++v) sum[r][v] = fma_lanes<Lanes>(element, factor[v], sum[r][v]);
+            }
+            for (int r = 0; r < Rows; r += 3) row[r / 3] += k_stride;
+            b += Lanes * Vectors;
         }
-        a += k_stride;
-        b += Lanes * Vectors;
     }
 
     if (columns == Lanes * Vectors) {
@@ -43,52 +48,33 @@ MICROTOME_INLINE void multiply_tile(int64_t k, const float* a, const float* b, f
 }
 
 template <int Rows, bool ByColumns>
-void multiply_panel(int64_t n, int64_t k, const float* a, const float* b, float* const* c, bool add) {
+void multiply_panel(const Panel& a, int64_t n, int64_t k, const float* b, float* const* c, bool add) {
     int64_t j = 0;
     for (; j + kStripColumns <= n; j += kStripColumns, b += k * kStripColumns)
-        multiply_tile<Rows, kWidth, 2, ByColumns>(k, a, b, c, j, kStripColumns, add);
+        multiply_tile<Rows, kWidth, 2, ByColumns>(a, b, c, j, kStripColumns, add);
     if (j == n) return;
-    int64_t left = n - j;
-    int64_t width = strip_width(left);
-    if (width == kStripColumns) multiply_tile<Rows, kWidth, 2, ByColumns>(k, a, b, c, j, left, add);
-    if (width == kWidth) multiply_tile<Rows, kWidth, 1, ByColumns>(k, a, b, c, j, left, add);
+    const int64_t left = n - j, width = strip_width(left);
+    if (width == kStripColumns) multiply_tile<Rows, kWidth, 2, ByColumns>(a, b, c, j, left, add);
+    if (width == kWidth) multiply_tile<Rows, kWidth, 1, ByColumns>(a, b, c, j, left, add);
     if constexpr (kWidth >= 8)
-        if (width == kWidth / 2) multiply_tile<Rows, kWidth / 2, 1, ByColumns>(k, a, b, c, j, left, add);
+        if (width == kWidth / 2) multiply_tile<Rows, kWidth / 2, 1, ByColumns>(a, b, c, j, left, add);
     if constexpr (kWidth >= 16)
-        if (width == kWidth / 4) multiply_tile<Rows, kWidth / 4, 1, ByColumns>(k, a, b, c, j, left, add);
+        if (width == kWidth / 4) multiply_tile<Rows, kWidth / 4, 1, ByColumns>(a, b, c, j, left, add);
 }
 
-using Panel = void (*)(int64_t n, int64_t k, const float* a, const float* b, float* const* c, bool add);
-
-template <bool ByColumns>
-void multiply_rows(int64_t rows, int64_t n, int64_t k, const float* a, const float* b, float* const* c,
-                   bool add) {
-    constexpr Panel panels[] = {
-        multiply_panel<1, ByColumns>,
-        multiply_panel<2, ByColumns>,
-        multiply_panel<3, ByColumns>,
-        multiply_panel<4, ByColumns>,
-        multiply_panel<5, ByColumns>,
-        multiply_panel<6, ByColumns>,
-#if defined(__AVX512F__)
-        multiply_panel<7, ByColumns>,
-        multiply_panel<8, ByColumns>,
-        multiply_panel<9, ByColumns>,
-        multiply_panel<10, ByColumns>,
-        multiply_panel<11, ByColumns>,
-        multiply_panel<12, ByColumns>,
-#endif
-    };
-    static_assert(sizeof(panels) / sizeof(Panel) == kPanelRows);
-    panels[rows - 1](n, k, a, b, c, add);
+template <bool ByColumns, int Rows = kPanelRows>
+MICROTOME_INLINE void multiply_rows(const Panel& a, int64_t rows, int64_t n, int64_t k, const float* b,
+                                    float* const* c, bool add) {
+    if (rows == Rows) return multiply_panel<Rows, ByColumns>(a, n, k, b, c, add);
+    if constexpr (Rows > 1) multiply_rows<ByColumns, Rows - 1>(a, rows, n, k, b, c, add);
 }
 
-void multiply(int64_t rows, bool panel_by_columns, int64_t n, int64_t k, const float* panel,
-              const float* strips, float* const* c, bool add) {
-    if (panel_by_columns)
-        multiply_rows<true>(rows, n, k, panel, strips, c, add);
+void multiply(const Panel& a, int64_t rows, int64_t n, int64_t k, const float* strips, float* const* c,
+              bool add) {
+    if (a.by_columns)
+        multiply_rows<true>(a, rows, n, k, strips, c, add);
     else
-        multiply_rows<false>(rows, n, k, panel, strips, c, add);
+        multiply_rows<false>(a, rows, n, k, strips, c, add);
 }
 
 void finish(int64_t n, float* y, const float* bias, const float* residual, bool relu) {
