@@ -113,7 +113,9 @@ void finish_rows(const Matrices& x, float* const* c, int64_t rows, Range columns
 void pack_strips(const Matrices& x, Range columns, Range k, float* strips, float* gathered,
                  const PackTable& pack) {
     const Factor& b = x.g.b;
-    if (b.patches != nullptr) {
+    if (b.patches != nullptr && columns.size() <= gemm_kernels().strip_columns) {
+        pack.gather_strip(*b.patches, x.b, k.begin, k.size(), columns.begin, columns.end, strips);
+    } else if (b.patches != nullptr) {
         for (int64_t p = k.begin; p < k.end; p += kGatheredRows) {
             int64_t count = std::min(kGatheredRows, k.end - p);
             pack.gather(*b.patches, x.b, p, count, columns.begin, columns.end, gathered, columns.size());

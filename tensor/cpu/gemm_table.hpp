@@ -77,6 +77,10 @@ struct PackTable {
     void (*gather)(const Patches& patches, const float* images, int64_t first, int64_t count, int64_t begin,
                    int64_t end, float* rows, int64_t stride);
 
+    // The same as the one strip of a right factor that has few columns.
+    void (*gather_strip)(const Patches& patches, const float* images, int64_t first, int64_t count,
+                         int64_t begin, int64_t end, float* strip);
+
     // A panel of `rows` rows of a, by rows and by columns. `stride` is a's leading dimension.
     void (*rows_to_panel)(const float* a, int64_t stride, int64_t rows, int64_t k, float* panel);
     void (*columns_to_panel)(const float* a, int64_t stride, int64_t rows, int64_t k, float* panel);

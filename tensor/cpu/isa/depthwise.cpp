@@ -38,6 +38,8 @@ void line(const Patches& s, const float* image, int64_t i, const float* filter, 
         int64_t c = 0;
         for (; c + 4 * kWidth <= s.channels; c += 4 * kWidth)
             position<kWidth, 4>(s, image, h0, w0, c, filter, y, add);
+        for (; c + kWidth <= s.channels; c += kWidth)
+            position<kWidth, 1>(s, image, h0, w0, c, filter, y, add);
         for (; c + 4 <= s.channels; c += 4) position<4, 1>(s, image, h0, w0, c, filter, y, add);
         for (; c < s.channels; ++c) position<1, 1>(s, image, h0, w0, c, filter, y, add);
     }
@@ -70,6 +72,8 @@ void weight_sums(const Patches& s, const float* x, const float* g, int64_t t, in
     int64_t c = 0;
     for (; c + 4 * kWidth <= channels; c += 4 * kWidth)
         sums_over_positions<kWidth, 4>(s, x, g, t, u, first, count, channel + c, sums + c);
+    for (; c + kWidth <= channels; c += kWidth)
+        sums_over_positions<kWidth, 1>(s, x, g, t, u, first, count, channel + c, sums + c);
     for (; c + 4 <= channels; c += 4)
         sums_over_positions<4, 1>(s, x, g, t, u, first, count, channel + c, sums + c);
     for (; c < channels; ++c) sums_over_positions<1, 1>(s, x, g, t, u, first, count, channel + c, sums + c);

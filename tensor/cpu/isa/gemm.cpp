@@ -26,7 +26,10 @@ MICROTOME_INLINE void multiply_tile(const Panel& a, const float* b, float* const
                 V element = row[r / 3][r % 3 * row_stride] - V{};
                 for (int v = 0; v < Vectors; ++v) sum[r][v] = fma_lanes<Lanes>(element, factor[v], sum[r][v]);
             }
-            for (int r = 0; r < Rows; r += 3) row[r / 3] += k_stride;
+            for (int r = 0; r < Rows; r += 3) {
+                row[r / 3] += k_stride;
+                asm("" : "+r"(row[r / 3]));  // keeps the compiler from trading it for one address per row
+            }
             b += Lanes * Vectors;
         }
     }

@@ -81,6 +81,13 @@ void gather(const Patches& s, const float* images, int64_t first, int64_t count,
     }
 }
 
+void gather_strip(const Patches& s, const float* images, int64_t first, int64_t count, int64_t begin,
+                  int64_t end, float* strip) {
+    const int64_t width = strip_width(end - begin);
+    zero(strip, count * width);
+    gather(s, images, first, count, begin, end, strip, width);
+}
+
 void rows_to_panel(const float* a, int64_t stride, int64_t rows, int64_t k, float* panel) {
     for (int64_t r = 0; r < rows; ++r) copy(panel + r * kPanelStride, a + r * stride, k);
 }
@@ -152,7 +159,7 @@ void columns_to_strips(const float* b, int64_t stride, int64_t n, int64_t k, flo
 
 }  // namespace
 
-extern const PackTable pack_table = {gather, rows_to_panel, columns_to_panel, rows_to_strips,
-                                     columns_to_strips};
+extern const PackTable pack_table = {gather,           gather_strip,   rows_to_panel,
+                                     columns_to_panel, rows_to_strips, columns_to_strips};
 
 }  // namespace microtome::cpu::MICROTOME_ISA_NAME
