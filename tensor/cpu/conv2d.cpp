@@ -9,6 +9,15 @@
 namespace microtome::cpu {
 namespace {
 
+// A filter of one tap that meets every pixel once knows no edges: all images are one long line.
+ConvShape without_edges(const ConvShape& shape) {
+    ConvShape s = shape;
+    if (s.kh * s.kw * s.stride_h * s.stride_w != 1 || s.oh != s.h || s.ow != s.w) return s;
+    s.w = s.ow = s.n * s.h * s.w;
+    s.n = s.h = s.oh = 1;
+    return s;
+}
+
 // The filters of one phase as a matrix for each group: row (p, q, o) in the order above, column c.
 void phase_filters(const ConvShape& s, const Phase& rows, const Phase& columns, const float* w,
                    float* matrix) {
@@ -27,9 +36,10 @@ std::size_t filter_bytes(const ConvShape& s) {  // rounded up to keep what follo
 
 }  // namespace
 
-void conv2d(const ConvShape& s, const float* x, const float* w, float* y, const KernelContext& context,
+void conv2d(const ConvShape& shape, const float* x, const float* w, float* y, const KernelContext& context,
             const Epilogue<float>& epilogue) {
-    if (is_depthwise(s)) return depthwise(s, x, w, y, context, epilogue);
+    if (is_depthwise(shape)) return depthwise(shape, x, w, y, context, epilogue);
+    const ConvShape s = without_edges(shape);
     const Patches patches = input_patches(s);
     Gemm g;
     g.batch_inner = s.groups;
@@ -43,9 +53,10 @@ void conv2d(const ConvShape& s, const float* x, const float* w, float* y, const 
     gemm(g, context);
 }
 
-void conv2d_input_gradient(const ConvShape& s, const float* g, const float* w, float* dx,
+void conv2d_input_gradient(const ConvShape& shape, const float* g, const float* w, float* dx,
                            const KernelContext& context) {
-    if (is_depthwise(s)) return depthwise_input_gradient(s, g, w, dx, context);
+    if (is_depthwise(shape)) return depthwise_input_gradient(shape, g, w, dx, context);
+    const ConvShape s = without_edges(shape);
     float* filters = reinterpret_cast<float*>(context.workspace.data());
     const KernelContext inner{context.threads, context.workspace.subspan(filter_bytes(s))};
     for (int64_t row = 0; row < std::min(s.stride_h, s.h); ++row)
@@ -72,9 +83,10 @@ void conv2d_input_gradient(const ConvShape& s, const float* g, const float* w, f
         }
 }
 
-void conv2d_weight_gradient(const ConvShape& s, const float* x, const float* g, float* dw,
+void conv2d_weight_gradient(const ConvShape& shape, const float* x, const float* g, float* dw,
                             const KernelContext& context) {
-    if (is_depthwise(s)) return depthwise_weight_gradient(s, x, g, dw, context);
+    if (is_depthwise(shape)) return depthwise_weight_gradient(shape, x, g, dw, context);
+    const ConvShape s = without_edges(shape);
     const Patches patches = input_patches(s);
     Gemm product;
     product.batch_inner = s.groups;

@@ -11,21 +11,6 @@ namespace microtome::cpu {
 
 // The patches of x that the filters meet: row (n, i, j), column (p, q, c) of the group.
 inline Patches input_patches(const ConvShape& s) {
-    if (s.kh * s.kw * s.stride_h * s.stride_w == 1 && s.oh == s.h && s.ow == s.w)  // pixel by pixel: no edges
-        return {.height = 1,
-                .width = s.n * s.h * s.w,
-                .pixel_stride = s.c,
-                .channels = s.group_c(),
-                .grid_h = 1,
-                .grid_w = s.n * s.h * s.w,
-                .step_h = 1,
-                .step_w = 1,
-                .taps_h = 1,
-                .taps_w = 1,
-                .tap_h = 1,
-                .tap_w = 1,
-                .origin_h = 0,
-                .origin_w = 0};
     return {.height = s.h,
             .width = s.w,
             .pixel_stride = s.c,
