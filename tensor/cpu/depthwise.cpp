@@ -2,6 +2,7 @@
 
 #include "tensor/cpu/conv_geometry.hpp"
 #include "tensor/cpu/depthwise_table.hpp"
+#include "tensor/cpu/gemm.hpp"
 #include "tensor/cpu/isa.hpp"
 #include "tensor/cpu/parallel.hpp"
 #include "tensor/reference/ordered_sum.hpp"
@@ -13,21 +14,13 @@ namespace {
 
 constexpr int64_t kChannelsAtOnce = 64;  // of the weight gradient, by one task
 
+const DepthwiseTable& kernels() {
 #if defined(__x86_64__)
-const DepthwiseTable& kernels() {
     return pick(reference::depthwise_table, avx2::depthwise_table, avx512::depthwise_table);
-}
-const GemmTable& gemm_kernels() {
-    return pick(reference::gemm_table, avx2::gemm_table, avx512::gemm_table);
-}
 #else
-const DepthwiseTable& kernels() {
     return reference::depthwise_table;
-}
-const GemmTable& gemm_kernels() {
-    return reference::gemm_table;
-}
 #endif
+}
 
 int64_t slices_of(const ConvShape& s) {
     return (s.n * s.oh * s.ow + kSumSlice - 1) / kSumSlice;

@@ -6,6 +6,22 @@
 
 #include <algorithm>
 namespace microtome::cpu {
+
+const GemmTable& gemm_kernels() {
+#if defined(__x86_64__)
+    return pick(reference::gemm_table, avx2::gemm_table, avx512::gemm_table);
+#else
+    return reference::gemm_table;
+#endif
+}
+const PackTable& pack_kernels() {
+#if defined(__x86_64__)
+    return pick(reference::pack_table, avx2::pack_table, avx512::pack_table);
+#else
+    return reference::pack_table;
+#endif
+}
+
 namespace {
 
 static_assert(kSumBlock <= kPanelStride && kSumBlock >= kMaxPanelRows);
@@ -21,21 +37,6 @@ int64_t divide_up(int64_t a, int64_t b) {
 }
 int64_t round_up(int64_t a, int64_t b) {
     return divide_up(a, b) * b;
-}
-
-const GemmTable& gemm_kernels() {
-#if defined(__x86_64__)
-    return pick(reference::gemm_table, avx2::gemm_table, avx512::gemm_table);
-#else
-    return reference::gemm_table;
-#endif
-}
-const PackTable& pack_kernels() {
-#if defined(__x86_64__)
-    return pick(reference::pack_table, avx2::pack_table, avx512::pack_table);
-#else
-    return reference::pack_table;
-#endif
 }
 
 // The floats one thread needs: a panel, the strips of one block, a few gathered rows.

@@ -47,6 +47,11 @@ struct Gemm {
 
 void gemm(const Gemm& problem, const KernelContext& context);
 
+// Which rises, or stays, with each of the sizes.
 std::size_t gemm_workspace(int64_t m, int64_t n, int64_t k, int threads);
+
+// The inner loops of the instruction set in use.
+const GemmTable& gemm_kernels();
+const PackTable& pack_kernels();
 
 }  // namespace microtome::cpu
