@@ -67,38 +67,43 @@ int bench_gemm(std::ostream& out, std::vector<BenchRow>& rows) {
     const auto flags = out.flags();
     out << "matrix products n x n in f32, GF/s and share of the processor's peak\n" << std::fixed;
     for (int threads : std::set<int>{1, thread_limit()}) {
-        const double peak = peak_gflops(threads);
-        out << '\n'
-            << threads << (threads == 1 ? " thread" : " threads") << ", peak " << std::setprecision(1) << peak
-            << " GF/s\n";
+        std::vector<BenchRow> measured;
+        double peak = 0;  // the best before, between and after: others may be using the machine
         for (int64_t n : {256, 512, 1024, 2048}) {
-            const double operations =
-                2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n);
-            auto report = [&](const char* name, double seconds) {
-                double gflops = 1e-9 * operations / seconds;
-                rows.push_back({"gemm", str(name, " n=", n, " threads=", threads), seconds, gflops, peak,
-                                gflops / peak});
-                out << "    " << name << std::setw(8) << std::setprecision(1) << gflops << std::setw(5)
-                    << std::setprecision(0) << 100 * gflops / peak << " %";
+            peak = std::max(peak, peak_gflops(threads));
+            const double size = static_cast<double>(n);
+            auto measure = [&](const char* name, const std::function<void()>& work) {
+                const double seconds = best_seconds(work);
+                measured.push_back({"gemm", str(name, " n=", n, " threads=", threads), seconds,
+                                    2e-9 * size * size * size / seconds});
             };
             const auto a = floats(n * n), b = floats(n * n), c = floats(n * n);
             const MatmulShape shape = MatmulShape::dense(n, n, n);
             const auto workspace = Storage::allocate(kernels::matmul_workspace<float>(shape, threads), kCpu);
             const KernelContext context{threads, {workspace->data(), workspace->bytes()}};
-            out << "    n" << std::setw(5) << n;
-            report("microtome", best_seconds([&] {
-                       kernels::matmul<float>(shape, values(a), values(b), values(c), context);
-                   }));
+            measure("microtome",
+                    [&] { kernels::matmul<float>(shape, values(a), values(b), values(c), context); });
 #if defined(MICROTOME_OPENBLAS)
             openblas_set_num_threads(threads);
-            const int size = static_cast<int>(n);
-            report("OpenBLAS", best_seconds([&] {
-                       cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, size, size, size, 1.0f,
-                                   values(a), size, values(b), size, 0.0f, values(c), size);
-                   }));
+            const int order = static_cast<int>(n);
+            measure("openblas", [&] {
+                cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, order, order, order, 1.0f, values(a),
+                            order, values(b), order, 0.0f, values(c), order);
+            });
 #endif
-            out << std::endl;
         }
+        peak = std::max(peak, peak_gflops(threads));
+        out << "\npeak of " << threads << (threads == 1 ? " thread: " : " threads: ") << std::setprecision(1)
+            << peak << " GF/s\n";
+        for (BenchRow& row : measured) {
+            row.peak_gflops = peak;
+            row.share_of_peak = row.gflops / peak;
+            out << "    " << std::left << std::setw(32) << row.name << std::right << std::setw(8)
+                << std::setprecision(1) << row.gflops << " GF/s" << std::setw(5) << std::setprecision(0)
+                << 100 * row.share_of_peak << " %\n";
+            rows.push_back(row);
+        }
+        out << std::flush;
     }
     out.flags(flags);
     return 0;

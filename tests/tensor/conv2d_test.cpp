@@ -132,6 +132,29 @@ TEST_CASE("convolutions have the reference's bits", "[conv2d]") {
     }
 }
 
+TEST_CASE("convolutions read wide images in place", "[conv2d]") {
+    // Lines longer than a panel: its middle is read from the image itself, its ends are gathered.
+    std::mt19937 random(16);
+    for (int trial = 0; trial < 40; ++trial) {
+        ConvOptions options;
+        options.stride_h = random_between(random, 1, 2), options.stride_w = random_between(random, 1, 3);
+        options.dilation_w = random_between(random, 1, random() % 2 ? 3 : 1);
+        options.dilation_h = random_between(random, 1, 2);
+        options.pad_top = random_between(random, 0, 2), options.pad_bottom = random_between(random, 0, 2);
+        options.pad_left = random_between(random, 0, 4), options.pad_right = random_between(random, 0, 4);
+        options.groups = random_between(random, 1, 2);
+        const int64_t c = random_between(random, 1, 20), o = random_between(random, 1, 20);
+        const int64_t kh = random_between(random, 1, 4), kw = random_between(random, 1, 5);
+        const ConvShape s = conv_shape({random_between(random, 1, 2), random_between(random, 7, 9),
+                                        random_between(random, 16, 66), c * options.groups},
+                                       {o * options.groups, kh, kw, c}, options);
+        for (cpu::Isa isa : test::available_isas()) {
+            cpu::ForceIsa force(isa);
+            check<float>(s, static_cast<int>(random_between(random, 1, 4)), random);
+        }
+    }
+}
+
 TEST_CASE("convolutions in f64 are the reference", "[conv2d]") {
     std::mt19937 random(13);
     for (int trial = 0; trial < 10; ++trial) check<double>(random_shape(random), 2, random);
