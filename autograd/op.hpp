@@ -161,6 +161,22 @@ const std::vector<const OpInfo*>& all_ops();
 // Throws DeviceError when inputs live on different devices, and whatever the shape rule throws.
 Tensors apply(const OpInfo& op, std::shared_ptr<const void> attributes, const Tensors& inputs);
 
+// Sees every op that runs on this thread while an ObserveOps is in scope: for plans, profiles and traces.
+class OpObserver {
+  public:
+    virtual ~OpObserver() = default;
+    virtual void ran(const OpInfo& op, const std::shared_ptr<const void>& attributes, const Tensors& inputs,
+                     const Tensors& outputs, const Tensors& gates) = 0;
+};
+
+class ObserveOps {
+  public:
+    explicit ObserveOps(OpObserver& observer);
+    ~ObserveOps();
+    ObserveOps(const ObserveOps&) = delete;
+    ObserveOps& operator=(const ObserveOps&) = delete;
+};
+
 template <class Op>
 Tensors apply(typename Op::Attributes attributes, const Tensors& inputs) {
     return apply(op_info<Op>(), std::make_shared<const typename Op::Attributes>(std::move(attributes)),

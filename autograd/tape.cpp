@@ -12,6 +12,7 @@ namespace {
 // Tapes alive on this thread, outermost first, and how many PauseTapes are in scope.
 thread_local std::vector<Tape*> tapes;
 thread_local int pauses = 0;
+thread_local std::vector<OpObserver*> observers;
 
 class Flag {
   public:
@@ -133,7 +134,16 @@ Tensors apply(const OpInfo& op, std::shared_ptr<const void> attributes, const Te
     }
 
     for (Tape* tape : recording) tape->note(op, attributes, inputs, outputs, gates);
+    for (OpObserver* observer : observers) observer->ran(op, attributes, inputs, outputs, gates);
     return outputs;
+}
+
+ObserveOps::ObserveOps(OpObserver& observer) {
+    observers.push_back(&observer);
+}
+
+ObserveOps::~ObserveOps() {
+    observers.pop_back();
 }
 
 Tape::Tape() {
@@ -223,8 +233,7 @@ Tensor Tape::gradient(const Tensor& y, const Tensor& x, After after) {
 
 Tensors Tape::gradient(const Tensor& y, const Tensors& xs, After after) {
     if (!y.defined()) throw TapeError("gradient", "expected a tensor, got an undefined one");
-    Tensor ones =
-        y.is_abstract() ? Tensor::abstract(y.spec()) : Tensor::full(y.shape(), 1, y.dtype(), y.device());
+    Tensor ones = Tensor::full(y.shape(), 1, y.dtype(), y.device());
     return vjp({y}, {ones}, xs, after);
 }
 
@@ -309,12 +318,7 @@ Tensors Tape::vjp(const Tensors& ys, const Tensors& cotangents, const Tensors& x
     Tensors result;
     for (std::size_t i = 0; i < xs.size(); ++i) {
         const Tensor& g = gradients[wanted[i]];
-        if (g.defined())
-            result.push_back(g);
-        else if (xs[i].is_abstract())
-            result.push_back(Tensor::abstract(xs[i].spec()));
-        else
-            result.push_back(Tensor::zeros(xs[i].shape(), xs[i].dtype(), xs[i].device()));
+        result.push_back(g.defined() ? g : Tensor::zeros(xs[i].shape(), xs[i].dtype(), xs[i].device()));
     }
     return result;
 }

@@ -85,7 +85,7 @@ def time_variant(variant, step, batch, threads, seconds):
 def microtome_rates(program, batch, threads):
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "rows.json")
-        subprocess.run([program, "--quiet", "--threads", str(threads), "bench", "--suite", "step", "--batch", str(batch), "--json", out],
+        subprocess.run([program, "bench", "--suite", "step", "--batch", str(batch), "--threads", str(threads), "--quiet", "--json", out],
                        check=True, stdout=subprocess.DEVNULL)
         with open(out) as file:
             rows = json.load(file)

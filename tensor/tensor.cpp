@@ -100,6 +100,18 @@ Tensor Tensor::view(const Shape& shape, int64_t offset) const {
     return result;
 }
 
+Tensor Tensor::placed(const Spec& spec, int64_t offset) const {
+    if (storage_ == nullptr || offset < 0 ||
+        static_cast<std::size_t>(offset) + spec.bytes() > spec_.bytes() || !(spec.device == device()))
+        throw ShapeError("placed",
+                         str("expected memory for ", spec, " from byte ", offset, " on, got ", spec_));
+    Tensor result = *this;
+    result.spec_ = spec;
+    result.offset_ += static_cast<std::size_t>(offset);
+    result.id_ = next_id();
+    return result;
+}
+
 bool identical(const Tensor& a, const Tensor& b) {
     if (a.defined() != b.defined()) return false;
     if (!a.defined()) return true;

@@ -88,6 +88,10 @@ class Tensor {
     // autograd/ops.hpp.
     Tensor view(const Shape& shape, int64_t offset = 0) const;
 
+    // A tensor in this one's memory, from byte `offset` on: how a plan places its values in one block. Throws
+    // ShapeError when it does not fit inside.
+    Tensor placed(const Spec& spec, int64_t offset) const;
+
     uint64_t id() const { return id_; }
     uint64_t version() const { return storage_ ? storage_->version() : 0; }
     const Storage* storage() const { return storage_.get(); }  // null when abstract

@@ -64,7 +64,9 @@ Tensor reshape(const Tensor& x, std::initializer_list<int64_t> sizes) {
 
 Tensor flatten(const Tensor& x) {
     if (x.rank() == 0) throw ShapeError("flatten", str("expected a first axis to keep, got ", x.spec()));
-    return reshape(x, Shape{x.size(0), x.size(0) ? x.elements() / x.size(0) : 0});
+    int64_t rest = 1;
+    for (int axis = 1; axis < x.rank(); ++axis) rest *= x.size(axis);
+    return reshape(x, Shape{x.size(0), rest});
 }
 
 }  // namespace microtome
