@@ -3,6 +3,7 @@
 #include "tensor/cpu/conv_geometry.hpp"
 #include "tensor/cpu/depthwise.hpp"
 #include "tensor/cpu/gemm.hpp"
+#include "tensor/cpu/planar.hpp"
 
 #include <algorithm>
 
@@ -65,6 +66,17 @@ void conv2d_input_gradient(const ConvShape& shape, const float* g, const float* 
             const Phase columns(column, s.w, s.kw, s.stride_w, s.dilation_w, s.pad_left);
             phase_filters(s, rows, columns, w, filters);
             const Patches patches = gradient_patches(s, rows, columns);
+            const Result result{.data = dx + (row * s.w + column) * s.c,
+                                .grid_h = rows.rows,
+                                .grid_w = columns.rows,
+                                .image_stride = s.h * s.w * s.c,
+                                .stride_h = s.stride_h * s.w * s.c,
+                                .stride_w = s.stride_w * s.c,
+                                .inner_stride = s.group_c()};
+            if (is_planar(s)) {
+                planar(patches, g, s.n, filters, s.c, result, inner);
+                continue;
+            }
             Gemm product;
             product.batch_inner = s.groups;
             product.m = s.n * rows.rows * columns.rows, product.n = s.group_c();
@@ -72,13 +84,7 @@ void conv2d_input_gradient(const ConvShape& shape, const float* g, const float* 
             product.a = {.data = g, .patches = &patches, .inner_stride = s.group_o()};
             product.b = {
                 .data = filters, .leading_dimension = product.n, .inner_stride = product.k * product.n};
-            product.c = {.data = dx + (row * s.w + column) * s.c,
-                         .grid_h = rows.rows,
-                         .grid_w = columns.rows,
-                         .image_stride = s.h * s.w * s.c,
-                         .stride_h = s.stride_h * s.w * s.c,
-                         .stride_w = s.stride_w * s.c,
-                         .inner_stride = s.group_c()};
+            product.c = result;
             gemm(product, inner);
         }
 }
@@ -105,6 +111,17 @@ std::size_t conv2d_workspace(const ConvShape& s, int threads) {
 
 std::size_t conv2d_input_gradient_workspace(const ConvShape& s, int threads) {
     if (is_depthwise(s)) return depthwise_workspace(s);
+    if (is_planar(s)) {
+        std::size_t bytes = 0;
+        for (int64_t row = 0; row < std::min(s.stride_h, s.h); ++row)
+            for (int64_t column = 0; column < std::min(s.stride_w, s.w); ++column)
+                bytes = std::max(
+                    bytes, planar_workspace(
+                               gradient_patches(s, {row, s.h, s.kh, s.stride_h, s.dilation_h, s.pad_top},
+                                                {column, s.w, s.kw, s.stride_w, s.dilation_w, s.pad_left}),
+                               threads));
+        return filter_bytes(s) + bytes;
+    }
     // No phase has more rows, nor more products in a sum, than all of them together.
     return filter_bytes(s) + gemm_workspace(s.n * s.h * s.w, s.group_c(), s.kh * s.kw * s.group_o(), threads);
 }

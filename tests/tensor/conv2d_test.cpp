@@ -155,6 +155,30 @@ TEST_CASE("convolutions read wide images in place", "[conv2d]") {
     }
 }
 
+TEST_CASE("the input gradient of images of few channels", "[conv2d]") {
+    // Lanes are positions here, so what matters are widths around the vectors' and sums of several blocks.
+    std::mt19937 random(17);
+    const int64_t widths[] = {16, 17, 31, 32, 33, 48, 63, 64, 65, 80, 129};
+    for (int trial = 0; trial < 24; ++trial) {
+        ConvOptions options;
+        options.stride_h = random_between(random, 1, 3);
+        options.stride_w = trial % 3 == 0 ? 2 : 1;
+        options.dilation_h = random_between(random, 1, 2), options.dilation_w = random_between(random, 1, 2);
+        options.pad_top = random_between(random, 0, 3), options.pad_bottom = random_between(random, 0, 3);
+        options.pad_left = random_between(random, 0, 5), options.pad_right = random_between(random, 0, 5);
+        const int64_t kh = random_between(random, 1, 3), kw = random_between(random, 2, 3);
+        const int64_t o = random_between(random, 1, trial % 2 ? 9 : 70);
+        const ConvShape s = conv_shape({random_between(random, 1, 2), random_between(random, 5, 19),
+                                        widths[random() % std::size(widths)], trial % 4 + 1},
+                                       {o, kh, kw, trial % 4 + 1}, options);
+        for (cpu::Isa isa : test::available_isas()) {
+            if (isa == cpu::Isa::reference && trial > 4) continue;  // slow; the same source
+            cpu::ForceIsa force(isa);
+            check<float>(s, static_cast<int>(random_between(random, 1, 4)), random);
+        }
+    }
+}
+
 TEST_CASE("convolutions in f64 are the reference", "[conv2d]") {
     std::mt19937 random(13);
     for (int trial = 0; trial < 10; ++trial) check<double>(random_shape(random), 2, random);

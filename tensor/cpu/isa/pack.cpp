@@ -119,21 +119,6 @@ void rows_to_strips(const float* b, int64_t stride, int64_t n, int64_t first, in
     }
 }
 
-// Four runs of four floats become four columns.
-MICROTOME_INLINE void transpose_4x4(const float* from, int64_t stride, float* to, int64_t to_stride) {
-    using V = typename Vector<4>::Type;
-    const V a = load_lanes<4>(from), b = load_lanes<4>(from + stride);
-    const V c = load_lanes<4>(from + 2 * stride), d = load_lanes<4>(from + 3 * stride);
-    const V ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5),
-            ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    const V cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5),
-            cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    store_lanes<4>(to, __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5));
-    store_lanes<4>(to + to_stride, __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7));
-    store_lanes<4>(to + 2 * to_stride, __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5));
-    store_lanes<4>(to + 3 * to_stride, __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7));
-}
-
 void columns_to_strips(const float* b, int64_t stride, int64_t n, int64_t k, float* strips) {
     constexpr int64_t chunk = 64;  // of each column: the part of the strip being written stays in cache
     for (int64_t j0 = 0; j0 < n; j0 += kStripColumns) {
