@@ -1,5 +1,6 @@
 // The `microtome` command: declares every subcommand's options and hands over to its file. The one file that
 // includes CLI11, which is slow to compile.
+#include "apps/bench.hpp"
 #include "apps/command.hpp"
 #include "base/error.hpp"
 #include "base/suggest.hpp"
@@ -45,6 +46,7 @@ class CommandLine {
         app_.footer(str("`microtome COMMAND --help` says what each of them does.\n", kExitStatus));
         app_.require_subcommand(1);
         app_.get_formatter()->column_width(28);
+        add_bench();
     }
 
     int run(int argc, char** argv) {
@@ -73,6 +75,18 @@ class CommandLine {
     }
 
   private:
+    void add_bench() {
+        CLI::App* command =
+            add("bench", "measure the kernels on this machine", [this] { return bench(bench_); });
+        command->footer(
+            "gemm: single-precision matrix products, their share of the processor's measured peak, and\n"
+            "OpenBLAS in the same run where the program was built with it.");
+        command->add_option("--suite", bench_.suite, "what to measure: gemm")
+            ->check(CLI::IsMember({"gemm"}))
+            ->capture_default_str();
+        command->add_option("--json", bench_.json, "write the rows to this file");
+    }
+
     // A subcommand that calls `action` when it is the one; with the options that all of them have.
     CLI::App* add(const std::string& name, const std::string& about, std::function<int()> action) {
         CLI::App* command = app_.add_subcommand(name, about);
@@ -85,6 +99,7 @@ class CommandLine {
 
     CLI::App app_;
     CommonOptions common_;
+    BenchOptions bench_;
     std::function<int()> action_;
 };
 

@@ -39,7 +39,8 @@ TEST_CASE("the program says its version", "[apps]") {
 TEST_CASE("the help names every command and what exit statuses mean", "[apps]") {
     Outcome outcome = microtome_command("--help");
     CHECK(outcome.status == 0);
-    CHECK_THAT(outcome.output, Contains("Exit status: 0 done") && Contains("--version"));
+    CHECK_THAT(outcome.output, Contains("Exit status: 0 done") && Contains("--version") && Contains("bench"));
+    CHECK_THAT(microtome_command("bench --help").output, Contains("--json") && Contains("OpenBLAS"));
 }
 
 TEST_CASE("wrong use is status 2 and says what would be right", "[apps]") {
@@ -49,4 +50,24 @@ TEST_CASE("wrong use is status 2 and says what would be right", "[apps]") {
     CHECK(unknown.status == 2);
     CHECK_THAT(unknown.output, Contains("'xyzzy'") && Contains("microtome --help"));
     CHECK(microtome_command("--xyzzy").status == 2);
+    Outcome mistyped = microtome_command("bnech");
+    CHECK(mistyped.status == 2);
+    CHECK_THAT(mistyped.output, Contains("Did you mean bench?"));
+    CHECK(microtome_command("bench --suite xyzzy").status == 2);
+    CHECK(microtome_command("bench --threads 0").status == 2);
+    Outcome isa = microtome_command("bench", "MICROTOME_ISA=xyzzy");
+    CHECK(isa.status == 2);
+    CHECK_THAT(isa.output, Contains("[MICROTOME_ISA]") && Contains("'xyzzy'"));
+}
+
+TEST_CASE("the first line says what calculates, unless quiet; a machine that fails is status 4", "[apps]") {
+    // The file for the rows is opened before anything is measured.
+    const std::string doomed = "bench --threads 2 --json /nowhere/rows.json";
+    Outcome loud = microtome_command(doomed, "MICROTOME_ISA=reference");
+    CHECK(loud.status == 4);
+    CHECK_THAT(loud.output, Catch::StartsWith(str("microtome ", kVersion, "  reference  2 threads  cpu\n")));
+    CHECK_THAT(loud.output, Contains("[/nowhere/rows.json]") && Contains("HINT"));
+    Outcome quiet = microtome_command(doomed + " --quiet");
+    CHECK(quiet.status == 4);
+    CHECK_THAT(quiet.output, Catch::StartsWith("microtome: [/nowhere/rows.json]"));
 }

@@ -1,0 +1,35 @@
+#include "apps/bench.hpp"
+
+#include "apps/bench_gemm.hpp"
+#include "base/atomic_file.hpp"
+#include "base/error.hpp"
+#include "base/json_writer.hpp"
+
+#include <iostream>
+#include <optional>
+
+namespace microtome::apps {
+
+int bench(const BenchOptions& options) {
+    if (options.suite != "gemm")
+        throw OptionsError("bench", str("expected the suite gemm, got '", options.suite, "'"));
+    std::optional<AtomicFile> file;  // opened first: a minute's measurement should not fail on a wrong path
+    if (!options.json.empty()) file.emplace(options.json);
+    std::vector<BenchRow> rows;
+    int status = bench_gemm(std::cout, rows);
+    if (!file) return status;
+
+    JsonWriter json(JsonWriter::Layout::pretty);
+    json.array();
+    for (const BenchRow& row : rows) {
+        json.object().field("suite", row.suite).field("name", row.name).field("seconds", row.seconds);
+        json.field("gflops", row.gflops).field("peak_gflops", row.peak_gflops);
+        json.field("share_of_peak", row.share_of_peak).end();
+    }
+    json.end();
+    file->write(json.text() + "\n");
+    file->commit();
+    return status;
+}
+
+}  // namespace microtome::apps
