@@ -60,7 +60,7 @@ TEST_CASE("wrong use is status 2 and says what would be right", "[apps]") {
     CHECK_THAT(isa.output, Contains("[MICROTOME_ISA]") && Contains("'xyzzy'"));
 }
 
-TEST_CASE("the first line says what calculates, unless quiet; a machine that fails is status 4", "[apps]") {
+TEST_CASE("the first line says what calculates, and a machine that fails is status 4", "[apps]") {
     // The file for the rows is opened before anything is measured.
     const std::string doomed = "bench --threads 2 --json /nowhere/rows.json";
     Outcome loud = microtome_command(doomed, "MICROTOME_ISA=reference");
