@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 
+#include <cstdint>
 #include <omp.h>
 
 namespace microtome {
@@ -20,6 +21,13 @@ ThreadLimit::ThreadLimit(int threads) : previous_(limit) {
 
 ThreadLimit::~ThreadLimit() {
     limit = previous_;
+}
+
+void require_workspace(const char* where, const KernelContext& context, std::size_t bytes) {
+    const auto address = reinterpret_cast<std::uintptr_t>(context.workspace.data());
+    if (context.workspace.size() < bytes || address % 64 != 0)
+        throw OptionsError(where, str("expected a workspace of ", bytes, " bytes, 64-byte aligned, got ",
+                                      context.workspace.size(), " bytes at ", address % 64, " modulo 64"));
 }
 
 }  // namespace microtome

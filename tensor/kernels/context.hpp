@@ -26,4 +26,7 @@ struct KernelContext {
     std::span<std::byte> workspace{};  // 64-byte aligned, at least as large as the kernel said it needs
 };
 
+// Throws OptionsError when the workspace is too small or not aligned.
+void require_workspace(const char* where, const KernelContext& context, std::size_t bytes);
+
 }  // namespace microtome

@@ -10,6 +10,7 @@ namespace microtome::kernels {
 template <class T>
 void conv2d(const ConvShape& shape, const T* x, const T* w, T* y, const KernelContext& context,
             const Epilogue<T>& epilogue) {
+    require_workspace("conv2d", context, conv2d_workspace<T>(shape, context.threads));
     if constexpr (std::is_same_v<T, float>)
         cpu::conv2d(shape, x, w, y, context, epilogue);
     else
@@ -19,6 +20,8 @@ void conv2d(const ConvShape& shape, const T* x, const T* w, T* y, const KernelCo
 template <class T>
 void conv2d_input_gradient(const ConvShape& shape, const T* g, const T* w, T* dx,
                            const KernelContext& context) {
+    require_workspace("conv2d_input_gradient", context,
+                      conv2d_input_gradient_workspace<T>(shape, context.threads));
     if constexpr (std::is_same_v<T, float>)
         cpu::conv2d_input_gradient(shape, g, w, dx, context);
     else
@@ -28,6 +31,8 @@ void conv2d_input_gradient(const ConvShape& shape, const T* g, const T* w, T* dx
 template <class T>
 void conv2d_weight_gradient(const ConvShape& shape, const T* x, const T* g, T* dw,
                             const KernelContext& context) {
+    require_workspace("conv2d_weight_gradient", context,
+                      conv2d_weight_gradient_workspace<T>(shape, context.threads));
     if constexpr (std::is_same_v<T, float>)
         cpu::conv2d_weight_gradient(shape, x, g, dw, context);
     else

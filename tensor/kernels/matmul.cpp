@@ -30,6 +30,7 @@ void matmul(const MatmulShape& s, const T* a, const T* b, T* c, const KernelCont
             const Epilogue<T>& epilogue) {
     if (s.c.transposed) return matmul(transposed(s), b, a, c, context, epilogue);
     if constexpr (std::is_same_v<T, float>) {
+        require_workspace("matmul", context, matmul_workspace<float>(s, context.threads));
         cpu::Gemm g{s.batch_outer,
                     s.batch_inner,
                     s.m,

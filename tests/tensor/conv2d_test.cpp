@@ -1,5 +1,6 @@
 #include "tensor/kernels/conv2d.hpp"
 
+#include "tensor/kernels/matmul.hpp"
 #include "tensor/reference/conv2d.hpp"
 #include "tests/tensor/kernel_test_support.hpp"
 
@@ -235,6 +236,22 @@ TEST_CASE("an image's bits do not depend on the batch around it", "[conv2d]") {
                         KernelContext{1, workspace.span()});
         REQUIRE(std::equal(single.begin(), single.end(), whole.begin() + image * single.size()));
     }
+}
+
+TEST_CASE("kernels refuse a workspace that is too small", "[conv2d][matmul]") {
+    const ConvShape s = conv_shape({1, 5, 5, 2}, {2, 3, 3, 2});
+    std::vector<float> x(50), w(36), y(18);
+    std::size_t bytes = kernels::conv2d_workspace<float>(s, 1);
+    test::Workspace workspace(bytes);
+    KernelContext small{1, workspace.span().first(bytes - 4)};
+    REQUIRE_THROWS_AS(kernels::conv2d(s, x.data(), w.data(), y.data(), small), OptionsError);
+    REQUIRE_THROWS_AS(kernels::conv2d_input_gradient(s, y.data(), w.data(), x.data(), KernelContext{1, {}}),
+                      OptionsError);
+    REQUIRE_THROWS_AS(kernels::conv2d_weight_gradient(s, x.data(), y.data(), w.data(), KernelContext{1, {}}),
+                      OptionsError);
+    REQUIRE_THROWS_AS(
+        kernels::matmul(MatmulShape::dense(2, 2, 2), x.data(), w.data(), y.data(), KernelContext{1, {}}),
+        OptionsError);
 }
 
 TEST_CASE("conv_shape says what is wrong", "[conv2d]") {
