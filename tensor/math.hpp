@@ -367,8 +367,8 @@ MICROTOME_HD double pow_of_positive(double x, double y) {
     double product = y * high;
     double product_low = fma(y, low, fma(y, high, -product));
     double power = exp_formula(product);
-    bool settled = !(power > 0.0 && power < infinity<double>());
-    return settled ? power : fma(power, product_low, power);
+    bool inside = (power > 0.0) & (power < infinity<double>());
+    return inside ? fma(power, product_low, power) : power;
 }
 
 MICROTOME_HD double pow(double x, double y) {
@@ -376,16 +376,16 @@ MICROTOME_HD double pow(double x, double y) {
     double big = infinity<double>();
     double power = pow_of_positive(a, y);
     // 0, infinity and 1 to any power; any number to the power of an infinity
-    double toward = a == 0.0 || a == big ? (a == 0.0 ? -y : y) : (a - 1.0) * y;
+    bool extreme = (a == 0.0) | (a == big);
+    double toward = extreme ? (a == 0.0 ? -y : y) : (a - 1.0) * y;
     double limit = toward > 0.0 ? big : (toward < 0.0 ? 0.0 : 1.0);
-    power = a == 0.0 || a == big || magnitude_of_y == big ? limit : power;
+    power = extreme | (magnitude_of_y == big) ? limit : power;
     bool integer = floor(y) == y;
-    bool odd = integer && magnitude_of_y < 0x1p53 && floor(y * 0.5) * 2.0 != y;
-    bool negative = to_bits(x) >> 63;
-    power = negative && odd ? -power : power;
-    power = x < 0.0 && x != -big && !integer ? not_a_number<double>() : power;
-    power = x != x || y != y ? not_a_number<double>() : power;
-    return x == 1.0 || y == 0.0 ? 1.0 : power;
+    bool even = floor(y * 0.5) * 2.0 == y;  // as all numbers beyond 2^53 are
+    power = integer & !even ? copysign(power, x) : power;
+    bool real = integer | !(x < 0.0) | (x == -big);
+    power = real & (x == x) & (y == y) ? power : not_a_number<double>();
+    return (x == 1.0) | (y == 0.0) ? 1.0 : power;
 }
 // In double: rounding the result is all the error there is.
 MICROTOME_HD float pow(float x, float y) {

@@ -39,6 +39,17 @@ struct SumOfAbsolutes : Sum {
         return partial + math::abs(x);
     }
 };
+// Of pairs of factors.
+template <class T>
+struct Product {
+    T a, b;
+};
+struct SumOfProducts : Sum {
+    template <class T>
+    MICROTOME_HD static T take(T partial, Product<T> x) {
+        return math::fma(x.a, x.b, partial);
+    }
+};
 struct Max {
     template <class T>
     MICROTOME_HD static T start() {

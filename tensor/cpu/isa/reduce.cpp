@@ -1,7 +1,6 @@
 // Reductions in f32: the lanes of tensor/reference/reduce.hpp as vectors.
-#include "tensor/reference/reduce.hpp"
 
-#include "tensor/cpu/isa/simd.hpp"
+#include "tensor/cpu/isa/lanes.hpp"
 #include "tensor/cpu/reduce_table.hpp"
 
 namespace microtome::cpu::MICROTOME_ISA_NAME {
@@ -10,19 +9,17 @@ namespace {
 using kernels::kReductionColumns;
 using kernels::Reduction;
 
-constexpr int kLanes = kernels::kReductionLanes;
-
 // partial[i] takes in x[i], for i < n.
 template <class Rule>
-MICROTOME_INLINE void take(Rule rule, const float* x, float* partial, int64_t n) {
+MICROTOME_INLINE void take_all(Rule rule, const float* x, float* partial, int64_t n) {
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) partial[i] = rule.take(partial[i], x[i]);
 }
 
-// The lanes of `columns` results, lane by lane, meet in a tree. Lanes that nothing went to would change
+// The lanes of `columns` results, side by side, meet in a tree. Lanes that nothing went to would change
 // nothing.
 template <class Rule>
-MICROTOME_INLINE void join_lanes(Rule rule, float* partial, int64_t lanes, int64_t columns) {
+MICROTOME_INLINE void join_columns(Rule rule, float* partial, int64_t lanes, int64_t columns) {
     for (int64_t half = kLanes / 2; half > 0; half /= 2) {
         int64_t joined = (lanes - half < half ? lanes - half : half) * columns;
         const float* other = partial + half * columns;
@@ -35,16 +32,7 @@ void reduce_rows(Reduction reduction, const float* x, int64_t count, int64_t len
     microtome::reference::visit(reduction, [=](auto rule) {
         for (int64_t i = 0; i < count; ++i) {
             const float* row = x + i * length;
-            float partial[kLanes];
-            for (float& lane : partial) lane = rule.template start<float>();
-            int64_t j = 0;
-            for (; j + kLanes <= length; j += kLanes)
-                for (int lane = 0; lane < kLanes; ++lane)
-                    partial[lane] = rule.take(partial[lane], row[j + lane]);
-            for (int lane = 0; j + lane < length; ++lane)
-                partial[lane] = rule.take(partial[lane], row[j + lane]);
-            join_lanes(rule, partial, length < kLanes ? length : kLanes, 1);
-            y[i] = partial[0];
+            y[i] = reduce_row(rule, length, [=](auto at) { return at(row); });
         }
     });
 }
@@ -58,21 +46,21 @@ void reduce_columns(Reduction reduction, const float* x, int64_t rows, int64_t s
         for (int64_t r = 0; r < rows; r += kLanes) {
             int64_t count = rows - r < kLanes ? rows - r : kLanes;
             if (center == nullptr && stride == columns) {  // sixteen rows are one run of memory
-                take(rule, x + r * stride, partial, count * columns);
+                take_all(rule, x + r * stride, partial, count * columns);
                 continue;
             }
             for (int64_t lane = 0; lane < count; ++lane) {
                 const float* row = x + (r + lane) * stride;
                 float* sums = partial + lane * columns;
                 if (center == nullptr) {
-                    take(rule, row, sums, columns);
+                    take_all(rule, row, sums, columns);
                     continue;
                 }
 #pragma GCC ivdep
                 for (int64_t c = 0; c < columns; ++c) sums[c] = rule.take(sums[c], row[c] - center[c]);
             }
         }
-        join_lanes(rule, partial, lanes, columns);
+        join_columns(rule, partial, lanes, columns);
         for (int64_t c = 0; c < columns; ++c) y[c] = partial[c];
     });
 }
