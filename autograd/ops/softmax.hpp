@@ -12,4 +12,8 @@ Tensor log_softmax(const Tensor& x);
 // log(sum(exp(x))), the last axis dropped.
 Tensor logsumexp(const Tensor& x);
 
+// The gradient of softmax from that of its output y: y (g - <g, y>), row by row. The Jacobian of softmax is
+// symmetric, so this is also its directional derivative.
+Tensor softmax_input_gradient(const Tensor& g, const Tensor& y);
+
 }  // namespace microtome

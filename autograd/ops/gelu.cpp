@@ -1,0 +1,33 @@
+#include "autograd/ops/elementwise.hpp"
+#include "autograd/ops/elementwise_op.hpp"
+
+namespace microtome {
+
+struct op::Gelu : UnaryOp<op::Gelu, kernels::Unary::gelu> {
+    static constexpr std::string_view name = "gelu";
+    static constexpr std::string_view formula = "y = x Phi(x), Phi the normal distribution function";
+    static constexpr std::string_view kinks = "";
+    static constexpr SecondOrder second_order = SecondOrder::closed;
+
+    static Saves saves(const Attributes&, Needs) { return Saves().input(0); }
+    static Tensors vjp(const Attributes&, const Recorded& record, const Tensors& g) {
+        return {g[0] * gelu_derivative(record.input(0))};
+    }
+    static void samples(Samples<Gelu>& s) {
+        s.add("any", {}, {uniform({3, 5}, -3, 3)});
+        s.add("zero", {}, {Tensor::zeros({1}, Dtype::f64)});
+        s.add("empty", {}, {uniform({0, 2})});
+        s.fails("integers", {}, {i64({2})}, "floating");
+    }
+};
+
+template <>
+const OpInfo& op_info<op::Gelu>() {
+    return describe<op::Gelu>();
+}
+
+Tensor gelu(const Tensor& x) {
+    return apply<op::Gelu>({}, {x})[0];
+}
+
+}  // namespace microtome

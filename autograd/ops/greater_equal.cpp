@@ -1,0 +1,26 @@
+#include "autograd/ops/comparison.hpp"
+#include "autograd/ops/elementwise_op.hpp"
+
+namespace microtome {
+
+struct op::GreaterEqual : BinaryOp<op::GreaterEqual, kernels::Binary::greater_equal> {
+    static constexpr std::string_view name = "greater_equal";
+    static constexpr std::string_view formula = "y = 1 where a >= b, else 0";
+    static constexpr std::string_view not_differentiable = "a comparison jumps, and is constant in between";
+
+    static void samples(Samples<GreaterEqual>& s) {
+        auto any = [](const Shape& shape, uint64_t seed) { return uniform(shape, -1, 1, seed); };
+        broadcasting_samples(s, any, any);
+    }
+};
+
+template <>
+const OpInfo& op_info<op::GreaterEqual>() {
+    return describe<op::GreaterEqual>();
+}
+
+Tensor greater_equal(const Tensor& a, const Tensor& b) {
+    return apply<op::GreaterEqual>({}, {a, b})[0];
+}
+
+}  // namespace microtome

@@ -1,0 +1,41 @@
+#include "autograd/ops/comparison.hpp"
+#include "autograd/ops/elementwise.hpp"
+#include "autograd/ops/elementwise_op.hpp"
+
+namespace microtome {
+
+struct op::Maximum : BinaryOp<op::Maximum, kernels::Binary::maximum> {
+    static constexpr std::string_view name = "maximum";
+    static constexpr std::string_view formula = "y = max(a, b)";
+    static constexpr std::string_view kinks = "a = b: the gradient goes to a";
+    static constexpr SecondOrder second_order = SecondOrder::closed;
+
+    static Saves saves(const Attributes&, Needs) { return Saves().input(0).input(1); }
+    static Tensors vjp(const Attributes&, const Recorded& record, const Tensors& g) {
+        Tensor first = greater_equal(record.input(0), record.input(1));
+        Tensors d(2);
+        if (record.needs(0)) d[0] = unbroadcast(where(first, g[0], 0.0), record, 0);
+        if (record.needs(1)) d[1] = unbroadcast(where(first, 0.0, g[0]), record, 1);
+        return d;
+    }
+    static void samples(Samples<Maximum>& s) {
+        // distinct() has no number between 0.29 and 0.32 for these shapes.
+        auto left = [](const Shape& shape, uint64_t seed) { return distinct(shape, seed); };
+        auto right = [](const Shape& shape, uint64_t seed) { return away_from_zero(shape, 0.3, 0.31, seed); };
+        broadcasting_samples(s, left, right);
+        s.kink("equals", {}, {Tensor::of({1.0, 2.0, 3.0}, {3}), Tensor::of({1.0, 3.0, 2.0}, {3})},
+               {Tensor::of({5.0, 6.0, 7.0}, {3})},
+               {Tensor::of({5.0, 0.0, 7.0}, {3}), Tensor::of({0.0, 6.0, 0.0}, {3})});
+    }
+};
+
+template <>
+const OpInfo& op_info<op::Maximum>() {
+    return describe<op::Maximum>();
+}
+
+Tensor maximum(const Tensor& a, const Tensor& b) {
+    return apply<op::Maximum>({}, {a, b})[0];
+}
+
+}  // namespace microtome
