@@ -1,11 +1,10 @@
 #include "base/atomic_file.hpp"
 
 #include "base/error.hpp"
+#include "tests/full_disk.hpp"
 #include "tests/scratch_folder.hpp"
 
 #include <catch2/catch.hpp>
-#include <csignal>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,24 +14,6 @@ using Catch::Contains;
 namespace {
 
 constexpr std::size_t kPlenty = 1 << 20;
-
-// For its lifetime no file may grow beyond `bytes`: a full disk that anybody can have.
-class FullDisk {
-  public:
-    explicit FullDisk(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-        ::getrlimit(RLIMIT_FSIZE, &before_);
-        rlimit small{bytes, before_.rlim_max};
-        ::setrlimit(RLIMIT_FSIZE, &small);
-    }
-    ~FullDisk() {
-        ::setrlimit(RLIMIT_FSIZE, &before_);
-        std::signal(SIGXFSZ, handler_);
-    }
-
-  private:
-    rlimit before_{};
-    void (*handler_)(int);
-};
 
 }  // namespace
 

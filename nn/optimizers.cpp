@@ -1,0 +1,212 @@
+#include "nn/optimizers.hpp"
+
+#include "autograd/ops/arithmetic.hpp"
+#include "autograd/tape.hpp"
+#include "nn/pattern.hpp"
+#include "tensor/kernels/elementwise.hpp"
+#include "tensor/kernels/reduce.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace microtome {
+namespace {
+
+void require_rate(const char* what, double rate) {
+    if (!(rate >= 0) || !std::isfinite(rate))
+        throw OptionsError("optimizer", str("expected a ", what, " of 0 or more, got ", rate));
+}
+
+const Tensor& entry(const NamedTensors& state, const std::string& name, const Spec& expected) {
+    auto found = std::find_if(state.begin(), state.end(), [&](const auto& e) { return e.name == name; });
+    if (found == state.end())
+        throw FormatError("restore", str("expected key ", name, " ", expected, ", got none"));
+    if (!(found->tensor.spec() == expected))
+        throw FormatError("restore",
+                          str("expected key ", name, " as ", expected, ", got ", found->tensor.spec()));
+    return found->tensor;
+}
+
+constexpr const char* kSteps = "optimizer.steps";
+constexpr const char* kRate = "optimizer.lr";
+
+}  // namespace
+
+Optimizer::Optimizer(const Module& model, double lr, double weight_decay, const ParameterGroups& groups,
+                     std::vector<std::string> moments)
+    : moment_names_(std::move(moments)), lr_(lr) {
+    require_rate("learning rate", lr);
+    require_rate("weight decay", weight_decay);
+    std::vector<bool> used(groups.size());
+    for (NamedParameter& weight : model.trainable()) {
+        Slot slot{std::move(weight), 1, weight_decay, {}};
+        auto group = std::find_if(groups.begin(), groups.end(), [&](const ParameterGroup& g) {
+            return matches(g.pattern, slot.weight.name);
+        });
+        if (group != groups.end()) {
+            used[group - groups.begin()] = true;
+            slot.lr_factor = group->lr_factor;
+            slot.weight_decay = group->weight_decay.value_or(weight_decay);
+            require_rate("learning rate factor", slot.lr_factor);
+            require_rate("weight decay", slot.weight_decay);
+        }
+        slots_.push_back(std::move(slot));
+    }
+    for (std::size_t i = 0; i < groups.size(); ++i)
+        if (!used[i])
+            throw OptionsError("optimizer",
+                               str("expected a group that covers some weight, got ", groups[i].pattern),
+                               "earlier groups take precedence, and frozen weights have no optimizer");
+}
+
+void Optimizer::set_learning_rate(double lr) {
+    require_rate("learning rate", lr);
+    lr_ = lr;
+}
+
+void Optimizer::make_moments() {
+    for (Slot& slot : slots_) {
+        const Spec& spec = slot.weight.parameter->value.spec();
+        while (slot.moments.size() < moment_names_.size())
+            slot.moments.push_back(Tensor::zeros(spec.shape, spec.dtype, spec.device));
+    }
+}
+
+void Optimizer::step(const Tensors& gradients) {
+    if (gradients.size() != slots_.size())
+        throw ShapeError(
+            "optimizer",
+            str("expected a gradient for each of ", slots_.size(), " weights, got ", gradients.size()),
+            "make the optimizer after freezing, and pass the gradients of model.parameters()");
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+        const Spec& spec = slots_[i].weight.parameter->value.spec();
+        if (!gradients[i].defined() || !(gradients[i].spec() == spec))
+            throw ShapeError("optimizer", str("expected a gradient ", spec, " for ", slots_[i].weight.name,
+                                              ", got ", gradients[i]));
+    }
+    make_moments();
+    ++steps_;
+    for (std::size_t i = 0; i < slots_.size(); ++i)
+        update(slots_[i], steps_, lr_ * slots_[i].lr_factor, gradients[i]);
+}
+
+NamedTensors Optimizer::state() const {
+    NamedTensors result{{kSteps, Tensor::scalar(static_cast<double>(steps_), Dtype::i64)},
+                        {kRate, Tensor::scalar(lr_, Dtype::f64)}};
+    for (const Slot& slot : slots_)
+        for (std::size_t i = 0; i < slot.moments.size(); ++i)
+            result.push_back(
+                {str("optimizer.", moment_names_[i], ".", slot.weight.name), slot.moments[i].clone()});
+    return result;
+}
+
+void Optimizer::restore(const NamedTensors& state) {
+    const int64_t steps = entry(state, kSteps, {{}, Dtype::i64, kCpu}).data<int64_t>()[0];
+    const double lr = entry(state, kRate, {{}, Dtype::f64, kCpu}).item();
+    if (steps < 0) throw FormatError("restore", str("expected 0 steps or more, got ", steps));
+    require_rate("learning rate", lr);
+    std::vector<Tensors> moments(slots_.size());
+    for (std::size_t i = 0; i < slots_.size() && steps > 0; ++i)
+        for (const std::string& moment : moment_names_)
+            moments[i].push_back(entry(state, str("optimizer.", moment, ".", slots_[i].weight.name),
+                                       slots_[i].weight.parameter->value.spec())
+                                     .clone());
+    for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].moments = std::move(moments[i]);
+    steps_ = steps;
+    lr_ = lr;
+}
+
+Sgd::Sgd(const Module& model, const SgdOptions& options, const ParameterGroups& groups)
+    : Optimizer(model, options.lr, options.weight_decay, groups,
+                options.momentum != 0 ? std::vector<std::string>{"velocity"} : std::vector<std::string>{}),
+      options_(options) {}
+
+void Sgd::update(Slot& slot, int64_t step, double lr, const Tensor& g) {
+    SgdOptions options = options_;
+    options.lr = lr;
+    options.weight_decay = slot.weight_decay;
+    kernels::sgd_step(options, step, g, slot.weight.parameter->value,
+                      slot.moments.empty() ? nullptr : &slot.moments[0]);
+}
+
+Adam::Adam(const Module& model, const AdamOptions& options, const ParameterGroups& groups)
+    : Optimizer(model, options.lr, options.weight_decay, groups, {"mean", "square"}), options_(options) {}
+
+void Adam::update(Slot& slot, int64_t step, double lr, const Tensor& g) {
+    AdamOptions options = options_;
+    options.lr = lr;
+    options.weight_decay = slot.weight_decay;
+    kernels::adam_step(options, step, g, slot.weight.parameter->value, slot.moments[0], slot.moments[1]);
+}
+
+AdamW::AdamW(const Module& model, AdamOptions options, const ParameterGroups& groups)
+    : Adam(model, (options.decoupled = true, options), groups) {}
+
+ClippedGradients clip_by_norm(const Tensors& gradients, double max_norm) {
+    require_rate("norm", max_norm);
+    PauseTapes pause;
+    double squares = 0;
+    for (const Tensor& g : gradients) {
+        Tensor sum(Spec{{}, g.dtype(), g.device()});
+        kernels::reduce(kernels::Reduction::sum_of_squares, g, kernels::all_axes(g.shape()), sum);
+        squares += sum.item();
+    }
+    ClippedGradients result{gradients, std::sqrt(squares)};
+    if (std::isfinite(result.norm) && result.norm > max_norm)
+        for (Tensor& g : result.gradients) g = g * (max_norm / result.norm);
+    return result;
+}
+
+Tensors clip_by_value(const Tensors& gradients, double limit) {
+    require_rate("limit", limit);
+    Tensors result;
+    for (const Tensor& g : gradients) {
+        Tensor clipped(g.spec());
+        kernels::ternary(kernels::Ternary::clamp, g, literal_like(g, -limit), literal_like(g, limit),
+                         clipped);
+        result.push_back(clipped);
+    }
+    return result;
+}
+
+WeightAverage::WeightAverage(const Module& model, double decay, bool warm_up)
+    : parameters_(model.named_parameters()), decay_(decay), warm_up_(warm_up) {
+    if (!(decay >= 0 && decay < 1))
+        throw OptionsError("weight_average", str("expected a decay in [0,1), got ", decay));
+    for (const NamedParameter& named : parameters_) averages_.push_back(named.parameter->value.clone());
+}
+
+void WeightAverage::update() {
+    ++updates_;
+    const double n = static_cast<double>(updates_);
+    const double decay = warm_up_ ? std::min(decay_, (1 + n) / (10 + n)) : decay_;
+    for (std::size_t i = 0; i < averages_.size(); ++i)
+        kernels::ema_step(decay, parameters_[i].parameter->value, averages_[i]);
+}
+
+void WeightAverage::swap() {
+    for (std::size_t i = 0; i < averages_.size(); ++i) {
+        Tensor weights = parameters_[i].parameter->value.clone();
+        parameters_[i].parameter->value.copy_from(averages_[i]);
+        averages_[i] = weights;
+    }
+}
+
+NamedTensors WeightAverage::state() const {
+    NamedTensors result{{"average.updates", Tensor::scalar(static_cast<double>(updates_), Dtype::i64)}};
+    for (std::size_t i = 0; i < averages_.size(); ++i)
+        result.push_back({"average." + parameters_[i].name, averages_[i].clone()});
+    return result;
+}
+
+void WeightAverage::restore(const NamedTensors& state) {
+    const int64_t updates = entry(state, "average.updates", {{}, Dtype::i64, kCpu}).data<int64_t>()[0];
+    if (updates < 0) throw FormatError("restore", str("expected 0 updates or more, got ", updates));
+    Tensors averages;
+    for (const NamedParameter& named : parameters_)
+        averages.push_back(entry(state, "average." + named.name, named.parameter->value.spec()).clone());
+    averages_ = std::move(averages);
+    updates_ = updates;
+}
+
+}  // namespace microtome
