@@ -43,7 +43,7 @@ Tensor BatchNorm::forward(const Tensor& x, const Pass&) {
         return batch_norm_inference(x, weight_.value, bias_.value, running_mean_.value,
                                     running_variance_.value, options_.eps);
 
-    BatchNormOutputs result = batch_norm_train(x, weight_.value, bias_.value, options_.eps);
+    BatchNormResult result = batch_norm_train(x, weight_.value, bias_.value, options_.eps);
     if (!result.mean.is_abstract()) {
         const double n = static_cast<double>(x.elements() / x.size(-1));
         const double correction = options_.unbiased_variance ? n / std::max(n - 1, 1.0) : 1;
