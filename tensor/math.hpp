@@ -367,8 +367,9 @@ MICROTOME_HD double pow_of_positive(double x, double y) {
     double product = y * high;
     double product_low = fma(y, low, fma(y, high, -product));
     double power = exp_formula(product);
+    double corrected = fma(power, product_low, power);
     bool inside = (power > 0.0) & (power < infinity<double>());
-    return inside ? fma(power, product_low, power) : power;
+    return inside ? corrected : power;
 }
 
 MICROTOME_HD double pow(double x, double y) {
@@ -379,13 +380,15 @@ MICROTOME_HD double pow(double x, double y) {
     bool extreme = (a == 0.0) | (a == big);
     double toward = extreme ? (a == 0.0 ? -y : y) : (a - 1.0) * y;
     double limit = toward > 0.0 ? big : (toward < 0.0 ? 0.0 : 1.0);
-    power = extreme | (magnitude_of_y == big) ? limit : power;
+    bool limiting = extreme | (magnitude_of_y == big);
+    power = limiting ? limit : power;
     bool integer = floor(y) == y;
-    bool even = floor(y * 0.5) * 2.0 == y;  // as all numbers beyond 2^53 are
-    power = integer & !even ? copysign(power, x) : power;
-    bool real = integer | !(x < 0.0) | (x == -big);
-    power = real & (x == x) & (y == y) ? power : not_a_number<double>();
-    return (x == 1.0) | (y == 0.0) ? 1.0 : power;
+    bool odd = integer & (floor(y * 0.5) * 2.0 != y);  // from 2^53 on all are even
+    power = odd ? copysign(power, x) : power;
+    bool real = (integer | !(x < 0.0) | (x == -big)) & (x == x) & (y == y);
+    power = real ? power : not_a_number<double>();
+    bool always_one = (x == 1.0) | (y == 0.0);
+    return always_one ? 1.0 : power;
 }
 // In double: rounding the result is all the error there is.
 MICROTOME_HD float pow(float x, float y) {
