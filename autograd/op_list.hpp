@@ -51,6 +51,11 @@ struct Reshape;
 struct BroadcastTo;
 struct SumTo;
 struct Permute;
+struct Slice;
+struct SliceRows;
+struct Pad;
+struct Concat;
+struct Flip;
 // reductions.hpp
 struct Sum;
 struct Max;
@@ -77,13 +82,23 @@ struct Conv2dWeightGradient;
 struct MaxPool2d;
 struct MaxUnpool2d;
 struct MaxPool2dGather;
+struct AveragePool2d;
+struct AverageUnpool2d;
+struct AdaptiveMaxPool2d;
 // indexing.hpp
 struct Gather;
 struct ScatterAdd;
+struct Take;
+struct AddRows;
+struct Sort;
 struct OneHot;
+// image.hpp
+struct Resample;
 // control.hpp
 struct StopGradient;
 struct ReplaceGradient;
+struct Cast;
+struct External;
 }  // namespace op
 
 template <class... Ops>
@@ -134,6 +149,11 @@ using AllOps = OpList<
     op::BroadcastTo,
     op::SumTo,
     op::Permute,
+    op::Slice,
+    op::SliceRows,
+    op::Pad,
+    op::Concat,
+    op::Flip,
     op::Sum,
     op::Max,
     op::Min,
@@ -155,11 +175,20 @@ using AllOps = OpList<
     op::MaxPool2d,
     op::MaxUnpool2d,
     op::MaxPool2dGather,
+    op::AveragePool2d,
+    op::AverageUnpool2d,
+    op::AdaptiveMaxPool2d,
     op::Gather,
     op::ScatterAdd,
+    op::Take,
+    op::AddRows,
+    op::Sort,
     op::OneHot,
+    op::Resample,
     op::StopGradient,
-    op::ReplaceGradient
+    op::ReplaceGradient,
+    op::Cast,
+    op::External
     >;
 // clang-format on
 

@@ -15,13 +15,13 @@ struct op::MaxPool2d {
     static Specs shape_rule(const Attributes& a, const Specs& in) {
         if (!is_floating(in[0].dtype))
             throw DtypeError(name, str("expected a floating tensor, got ", in[0]), "cast() it");
-        return {{pool_shape(name, in[0].shape, a.options).output(), in[0].dtype, in[0].device}};
+        return {{max_pool_shape(name, in[0].shape, a.options).output(), in[0].dtype, in[0].device}};
     }
     static Specs gates(const Attributes& a, const Specs& in) {
-        return {{pool_shape(name, in[0].shape, a.options).output(), Dtype::u8, in[0].device}};
+        return {{max_pool_shape(name, in[0].shape, a.options).output(), Dtype::u8, in[0].device}};
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
-        kernels::max_pool2d(pool_shape(name, in[0].shape(), a.options), in[0], out[0],
+        kernels::max_pool2d(max_pool_shape(name, in[0].shape(), a.options), in[0], out[0],
                             out.size() > 1 ? &out[1] : nullptr, context);
     }
     static Saves saves(const Attributes&, Needs) { return Saves().gates(); }

@@ -13,14 +13,14 @@ struct op::MaxPool2dGather {
     };
 
     static Specs shape_rule(const Attributes& a, const Specs& in) {
-        PoolShape shape = pool_shape(name, in[0].shape, a.options);
+        PoolShape shape = max_pool_shape(name, in[0].shape, a.options);
         if (!(in[1] == Spec{shape.output(), Dtype::u8, in[1].device}))
             throw ShapeError(name,
                              str("expected u8 winners ", shape.output(), " for x ", in[0], ", got ", in[1]));
         return {{shape.output(), in[0].dtype, in[0].device}};
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
-        PoolShape shape = pool_shape(name, in[0].shape(), a.options);
+        PoolShape shape = max_pool_shape(name, in[0].shape(), a.options);
         require_winners(name, shape, in[1]);
         kernels::max_pool2d_gather(shape, in[0], in[1], out[0], context);
     }

@@ -19,7 +19,7 @@ struct op::MaxUnpool2d {
 
     static PoolShape geometry(const Attributes& a, const Shape& g) {
         if (g.rank() != 4) throw ShapeError(name, str("expected g (N, OH, OW, C), got ", g));
-        return pool_shape(name, Shape{g[0], a.h, a.w, g[3]}, a.options);
+        return max_pool_shape(name, Shape{g[0], a.h, a.w, g[3]}, a.options);
     }
     static Specs shape_rule(const Attributes& a, const Specs& in) {
         PoolShape shape = geometry(a, in[0].shape);
@@ -40,7 +40,7 @@ struct op::MaxUnpool2d {
     static void samples(Samples<MaxUnpool2d>& s) {
         pool_geometries([&](std::string text, const Shape& x, const PoolOptions& options) {
             s.add(std::move(text), {options, x[1], x[2]},
-                  {uniform(pool_shape("sample", x, options).output()), sample_winners(x, options)});
+                  {uniform(max_pool_shape("sample", x, options).output()), sample_winners(x, options)});
         });
         s.fails("winners of another shape", {{}, 4, 4},
                 {f64({1, 2, 2, 1}), Spec{{1, 2, 1, 1}, Dtype::u8, kCpu}}, "winners (1,2,2,1)");

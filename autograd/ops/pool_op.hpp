@@ -44,7 +44,7 @@ void pool_geometries(const Sample& sample) {
 
 // Which pixels win in a pooling of distinct numbers, for samples of the companions.
 inline Tensor sample_winners(const Shape& x, const PoolOptions& options) {
-    PoolShape shape = pool_shape("sample", x, options);
+    PoolShape shape = max_pool_shape("sample", x, options);
     Tensor input = distinct(x), y(Spec{shape.output(), Dtype::f64, kCpu}),
            winner(Spec{shape.output(), Dtype::u8, kCpu});
     KernelContext context;

@@ -23,4 +23,30 @@ Tensor permute(const Tensor& x, const std::vector<int>& order);
 // The last two axes swapped.
 Tensor transpose(const Tensor& x);
 
+// Elements begin to end - 1 along an axis, 0 <= begin <= end <= size. On the first axis the result shares
+// storage with x; elsewhere it is a copy. All of x is x itself.
+Tensor slice(const Tensor& x, int axis, int64_t begin, int64_t end);
+// The same on every axis at once: a box, copied.
+Tensor slice(const Tensor& x, const std::vector<int64_t>& begin, const std::vector<int64_t>& end);
+// The first axis, always as a view that shares storage.
+Tensor slice_rows(const Tensor& x, int64_t begin, int64_t end);
+// Slices of these sizes one after another, which add up to the axis's size.
+Tensors split(const Tensor& x, int axis, const std::vector<int64_t>& sizes);
+
+// Zeros around x, `before` and `after` it on each axis: the adjoint of slice. OptionsError below 0.
+struct Margin {
+    int64_t before = 0, after = 0;
+};
+Tensor pad(const Tensor& x, const std::vector<Margin>& margins);
+// The same for images (N, H, W, C).
+Tensor pad_images(const Tensor& x, const Margin& rows, const Margin& columns);
+
+// One after another along an axis; shapes agree elsewhere. Any number of tensors but none.
+Tensor concat(const Tensors& xs, int axis);
+// Tensors of one shape along a new axis: stack({x, y}, 0) has shape (2, ...).
+Tensor stack(const Tensors& xs, int axis);
+
+// x in reverse order along an axis: axis 2 of (N, H, W, C) mirrors left and right.
+Tensor flip(const Tensor& x, int axis);
+
 }  // namespace microtome

@@ -3,6 +3,7 @@
 #include "tensor/kernels/parallel.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace microtome::kernels {
 namespace {
@@ -52,6 +53,65 @@ void scatter_add(const Tensor& g, const Tensor& index, int axis, Tensor& x, Kern
             for (int64_t row = outer * from.size; row < (outer + 1) * from.size; ++row)
                 for (int64_t i = row * from.inner; i < (row + 1) * from.inner; ++i)
                     destination[(outer * to.size + at[i]) * to.inner + i % from.inner] += source[i];
+        });
+    });
+}
+
+void take_rows(const Tensor& x, const Tensor& index, Tensor& y, KernelContext& context) {
+    require_in_range("take", index, x.size(0));
+    const int64_t* at = index.data<int64_t>().data();
+    const int64_t size = index.elements() ? y.elements() / index.elements() : 0;
+    visit_f32_f64("take", x.dtype(), [&]<class T>() {
+        const T* source = x.data<T>().data();
+        T* destination = y.mutable_data<T>().data();
+        parallel_rows(index.elements(), size, context, [&](int64_t row) {
+            std::copy_n(source + at[row] * size, size, destination + row * size);
+        });
+    });
+}
+
+void add_rows(const Tensor& g, const Tensor& index, Tensor& x, KernelContext&) {
+    require_in_range("add_rows", index, x.size(0));
+    const int64_t* at = index.data<int64_t>().data();
+    const int64_t size = index.elements() ? g.elements() / index.elements() : 0;
+    visit_f32_f64("add_rows", g.dtype(), [&]<class T>() {
+        const T* source = g.data<T>().data();
+        T* destination = x.mutable_data<T>().data();
+        std::fill(destination, destination + x.elements(), T(0));
+        // Rows may meet, so they are added one after another.
+        for (int64_t row = 0; row < index.elements(); ++row)
+            for (int64_t i = 0; i < size; ++i) destination[at[row] * size + i] += source[row * size + i];
+    });
+}
+
+std::size_t sort_workspace(const Shape& x) {
+    return static_cast<std::size_t>(x.elements()) * sizeof(int64_t);
+}
+
+void sort_rows(const Tensor& x, bool descending, Tensor& y, Tensor& index, KernelContext& context) {
+    const int64_t size = x.size(-1), count = y.size(-1);
+    if (y.elements() == 0) return;
+    auto* scratch = reinterpret_cast<int64_t*>(context.workspace.data());
+    visit_f32_f64("sort", x.dtype(), [&]<class T>() {
+        const T* source = x.data<T>().data();
+        T* values = y.mutable_data<T>().data();
+        int64_t* places = index.mutable_data<int64_t>().data();
+        parallel_rows(x.elements() / size, size * 16, context, [&](int64_t row) {
+            const T* from = source + row * size;
+            int64_t* order = scratch + row * size;
+            std::iota(order, order + size, int64_t{0});
+            // Where values are equal, places decide: then the order is total, and any sort is a stable one.
+            std::partial_sort(order, order + count, order + size, [=](int64_t i, int64_t j) {
+                const T a = from[i], b = from[j];
+                const bool a_last = a != a, b_last = b != b;
+                if (a_last != b_last) return b_last;
+                if (a_last || a == b) return i < j;
+                return descending ? a > b : a < b;
+            });
+            for (int64_t i = 0; i < count; ++i) {
+                values[row * count + i] = from[order[i]];
+                places[row * count + i] = order[i];
+            }
         });
     });
 }

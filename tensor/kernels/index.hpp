@@ -13,4 +13,15 @@ void gather(const Tensor& x, const Tensor& index, int axis, Tensor& y, KernelCon
 // x = 0, then x[..., index[..., i, ...], ...] += g[..., i, ...], in order of i.
 void scatter_add(const Tensor& g, const Tensor& index, int axis, Tensor& x, KernelContext& context);
 
+// y[i.., ...] = x[index[i..], ...]: rows of the first axis. Throws ShapeError for an index outside it.
+void take_rows(const Tensor& x, const Tensor& index, Tensor& y, KernelContext& context);
+
+// x = 0, then x[index[i..], ...] += g[i.., ...], in order of i.
+void add_rows(const Tensor& g, const Tensor& index, Tensor& x, KernelContext& context);
+
+// The first elements of each row of the last axis in order, as many as y has, and where they stood. Equals
+// keep their order, NaN comes last in either direction.
+std::size_t sort_workspace(const Shape& x);
+void sort_rows(const Tensor& x, bool descending, Tensor& y, Tensor& index, KernelContext& context);
+
 }  // namespace microtome::kernels

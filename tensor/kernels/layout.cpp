@@ -80,4 +80,19 @@ void copy_from_box(const Tensor& x, std::span<const int64_t> begin, Tensor& y, K
     copy_box(y.mutable_raw(), x.raw(), y.shape(), x.shape(), begin, size_of(x.dtype()), false, context);
 }
 
+void flip(const Tensor& x, int axis, Tensor& y, KernelContext& context) {
+    if (y.elements() == 0) return;
+    int64_t inner = 1;
+    for (int i = axis + 1; i < x.rank(); ++i) inner *= x.size(i);
+    const int64_t size = x.size(axis);
+    const std::size_t bytes = static_cast<std::size_t>(inner) * size_of(x.dtype());
+    const std::byte* source = x.raw();
+    std::byte* destination = y.mutable_raw();
+    parallel_rows(y.elements() / inner, inner, context, [&](int64_t row) {
+        const int64_t mirrored = row - row % size + (size - 1 - row % size);
+        std::memcpy(destination + static_cast<std::size_t>(row) * bytes,
+                    source + static_cast<std::size_t>(mirrored) * bytes, bytes);
+    });
+}
+
 }  // namespace microtome::kernels

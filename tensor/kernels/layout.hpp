@@ -18,4 +18,7 @@ void copy_into_box(const Tensor& x, std::span<const int64_t> begin, Tensor& y, K
 // The other way: y[i, j, ...] = x[begin[0] + i, begin[1] + j, ...], for all of y.
 void copy_from_box(const Tensor& x, std::span<const int64_t> begin, Tensor& y, KernelContext& context);
 
+// y = x in reverse order along `axis`.
+void flip(const Tensor& x, int axis, Tensor& y, KernelContext& context);
+
 }  // namespace microtome::kernels

@@ -16,19 +16,23 @@ PoolShape pool_shape(const char* op, const Shape& x, const PoolOptions& o) {
         throw OptionsError(
             op, str("expected padding from 0 to less than the kernel, got ", o.pad_top, ",", o.pad_bottom,
                     ",", o.pad_left, ",", o.pad_right, " with kernel ", o.kernel_h, "x", o.kernel_w));
-    if (o.kernel_h > 255 || o.kernel_w > 255 || o.kernel_h * o.kernel_w > 255)
-        throw OptionsError(op,
-                           str("expected a window of at most 255 pixels, got ", o.kernel_h, "x", o.kernel_w),
-                           "pool twice, or reduce over axes 1 and 2 to pool the whole image");
     PoolShape shape{o, x[0], x[1], x[2], x[3], 0, 0};
     int64_t rows = shape.h + o.pad_top + o.pad_bottom - o.kernel_h,
             columns = shape.w + o.pad_left + o.pad_right - o.kernel_w;
-    if (rows < 0 || columns < 0)
+    if (rows < 0 || columns < 0 || shape.h == 0 || shape.w == 0)
         throw ShapeError(op, str("expected an image of at least ", o.kernel_h, "x", o.kernel_w,
                                  " with its padding, got ", x));
     shape.oh = rows / o.stride_h + 1;
     shape.ow = columns / o.stride_w + 1;
     return shape;
+}
+
+PoolShape max_pool_shape(const char* op, const Shape& x, const PoolOptions& o) {
+    if (o.kernel_h > 255 || o.kernel_w > 255 || o.kernel_h * o.kernel_w > 255)
+        throw OptionsError(op,
+                           str("expected a window of at most 255 pixels, got ", o.kernel_h, "x", o.kernel_w),
+                           "pool twice, or reduce over axes 1 and 2 to pool the whole image");
+    return pool_shape(op, x, o);
 }
 
 namespace kernels {
@@ -57,16 +61,87 @@ void max_pool_row(const PoolShape& s, const T* image, T* y, uint8_t* winner, int
                     std::copy(x, x + s.c, y);
                     if (winner) std::fill(winner, winner + s.c, index);
                 } else if (winner) {
+#pragma omp simd
                     for (int64_t c = 0; c < s.c; ++c) {
                         bool wins = x[c] > y[c] || x[c] != x[c];
                         y[c] = wins ? x[c] : y[c];
                         winner[c] = wins ? index : winner[c];
                     }
                 } else {
+#pragma omp simd
                     for (int64_t c = 0; c < s.c; ++c) y[c] = x[c] > y[c] || x[c] != x[c] ? x[c] : y[c];
                 }
                 first = false;
             }
+        }
+    }
+}
+
+// The usual pooling, windows of 2x2 side by side: what follows needs no index arithmetic, and its loops run
+// over all channels of a row's pixels at once.
+bool side_by_side(const PoolShape& s) {
+    return s.kernel_h == 2 && s.kernel_w == 2 && s.stride_h == 2 && s.stride_w == 2 &&
+           std::max({s.pad_top, s.pad_bottom, s.pad_left, s.pad_right}) == 0;
+}
+
+// `top` and `bottom` are the two rows of pixels under one row of windows.
+template <class T>
+void max_pool_2x2_row(const PoolShape& s, const T* top, const T* bottom, T* y, uint8_t* winner) {
+    for (int64_t j = 0; j < s.ow; ++j, top += 2 * s.c, bottom += 2 * s.c, y += s.c) {
+        if (winner == nullptr) {
+#pragma omp simd
+            for (int64_t c = 0; c < s.c; ++c) {
+                T most = top[c];
+                for (T x : {top[s.c + c], bottom[c], bottom[s.c + c]}) most = x > most || x != x ? x : most;
+                y[c] = most;
+            }
+            continue;
+        }
+#pragma omp simd
+        for (int64_t c = 0; c < s.c; ++c) {
+            T most = top[c], b = top[s.c + c], d = bottom[c], e = bottom[s.c + c];
+            int index = 0;
+            index = b > most || b != b ? 1 : index;
+            most = b > most || b != b ? b : most;
+            index = d > most || d != d ? 2 : index;
+            most = d > most || d != d ? d : most;
+            index = e > most || e != e ? 3 : index;
+            most = e > most || e != e ? e : most;
+            y[c] = most;
+            winner[c] = static_cast<uint8_t>(index);
+        }
+        winner += s.c;
+    }
+}
+
+template <class T>
+void max_unpool_2x2_row(const PoolShape& s, const T* g, const uint8_t* winner, T* top, T* bottom) {
+    for (int64_t j = 0; j < s.ow; ++j, top += 2 * s.c, bottom += 2 * s.c, g += s.c, winner += s.c) {
+#pragma omp simd
+        for (int64_t c = 0; c < s.c; ++c) {
+            T sum = T(0) + g[c];  // so that -0 becomes 0, as in the general form
+            int index = winner[c];
+            top[c] = index == 0 ? sum : T(0);
+            top[s.c + c] = index == 1 ? sum : T(0);
+            bottom[c] = index == 2 ? sum : T(0);
+            bottom[s.c + c] = index == 3 ? sum : T(0);
+        }
+    }
+    // Where the image has an odd column, no window looks.
+    const int64_t rest = (s.w - 2 * s.ow) * s.c;
+    std::fill(top, top + rest, T(0));
+    std::fill(bottom, bottom + rest, T(0));
+}
+
+template <class T>
+void max_gather_2x2_row(const PoolShape& s, const T* top, const T* bottom, const uint8_t* winner, T* y) {
+    for (int64_t j = 0; j < s.ow; ++j, top += 2 * s.c, bottom += 2 * s.c, y += s.c, winner += s.c) {
+#pragma omp simd
+        for (int64_t c = 0; c < s.c; ++c) {
+            int index = winner[c];
+            T a = top[c], b = top[s.c + c], d = bottom[c], e = bottom[s.c + c];
+            T upper = index == 0 ? a : b, lower = index == 2 ? d : e;
+            y[c] = index < 2 ? upper : lower;
         }
     }
 }
@@ -79,9 +154,17 @@ void max_pool2d(const PoolShape& s, const Tensor& x, Tensor& y, Tensor* winner, 
         const T* source = x.data<T>().data();
         T* destination = y.mutable_data<T>().data();
         const int64_t row_size = s.ow * s.c;
+        const bool simple = side_by_side(s);
         parallel_rows(s.n * s.oh, row_size * s.kernel_h * s.kernel_w, context, [&](int64_t row) {
-            max_pool_row(s, source + row / s.oh * s.h * s.w * s.c, destination + row * row_size,
-                         winners ? winners + row * row_size : nullptr, row % s.oh);
+            const T* image = source + row / s.oh * s.h * s.w * s.c;
+            T* y_row = destination + row * row_size;
+            uint8_t* winner_row = winners ? winners + row * row_size : nullptr;
+            if (simple) {
+                const T* top = image + row % s.oh * 2 * s.w * s.c;
+                max_pool_2x2_row(s, top, top + s.w * s.c, y_row, winner_row);
+            } else {
+                max_pool_row(s, image, y_row, winner_row, row % s.oh);
+            }
         });
     });
 }
@@ -92,6 +175,18 @@ void max_unpool2d(const PoolShape& s, const Tensor& g, const Tensor& winner, Ten
     visit_f32_f64("max_unpool2d", g.dtype(), [&]<class T>() {
         const T* source = g.data<T>().data();
         T* destination = x.mutable_data<T>().data();
+        if (side_by_side(s)) {
+            const int64_t row_size = s.w * s.c;
+            parallel_rows(s.n * s.oh, 2 * row_size, context, [&](int64_t row) {
+                const int64_t i = row % s.oh;
+                T* top = destination + (row / s.oh * s.h + 2 * i) * row_size;
+                const int64_t at = row * s.ow * s.c;
+                max_unpool_2x2_row(s, source + at, winners + at, top, top + row_size);
+                if (i == s.oh - 1)  // an odd row below
+                    std::fill(top + 2 * row_size, top + (s.h - 2 * i) * row_size, T(0));
+            });
+            return;
+        }
         // Windows may overlap, so an image is one thread's work.
         parallel_rows(s.n, s.h * s.w * s.c, context, [&](int64_t n) {
             T* image = destination + n * s.h * s.w * s.c;
@@ -111,9 +206,14 @@ void max_pool2d_gather(const PoolShape& s, const Tensor& x, const Tensor& winner
     visit_f32_f64("max_pool2d_gather", x.dtype(), [&]<class T>() {
         const T* source = x.data<T>().data();
         T* destination = y.mutable_data<T>().data();
+        const bool simple = side_by_side(s);
         parallel_rows(s.n * s.oh, s.ow * s.c, context, [&](int64_t row) {
             const T* image = source + row / s.oh * s.h * s.w * s.c;
             int64_t at = row * s.ow * s.c;
+            if (simple) {
+                const T* top = image + row % s.oh * 2 * s.w * s.c;
+                return max_gather_2x2_row(s, top, top + s.w * s.c, winners + at, destination + at);
+            }
             for (int64_t j = 0; j < s.ow; ++j)
                 for (int64_t c = 0; c < s.c; ++c, ++at)
                     destination[at] = image[source_pixel(s, row % s.oh, j, winners[at]) * s.c + c];

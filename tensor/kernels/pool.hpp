@@ -5,6 +5,8 @@
 #include "tensor/kernels/context.hpp"
 #include "tensor/tensor.hpp"
 
+#include <algorithm>
+
 namespace microtome {
 
 // A window of kernel_h x kernel_w pixels, stride apart. Padding never wins a maximum and never counts in a
@@ -25,9 +27,47 @@ struct PoolShape : PoolOptions {
     Shape output() const { return {n, oh, ow, c}; }
 };
 
-// Throws ShapeError for x that is not (N, H, W, C), a window larger than the padded image or of more than 255
-// pixels, OptionsError for sizes below 1, or padding that leaves a window without a pixel.
+// Throws ShapeError for x that is not (N, H, W, C) or a window larger than the padded image, OptionsError for
+// sizes below 1, or padding that leaves a window without a pixel.
 PoolShape pool_shape(const char* op, const Shape& x, const PoolOptions& options);
+// The same for maxima: a winner is one byte, so OptionsError for a window of more than 255 pixels.
+PoolShape max_pool_shape(const char* op, const Shape& x, const PoolOptions& options);
+
+// The windows along one axis of an image: window i covers pixels begin(i) to end(i) - 1, which are at least
+// one and lie inside the image; pixel p is in the windows first(p) to last(p) - 1.
+struct WindowAxis {
+    int64_t size = 0, count = 0;  // pixels, windows
+    int64_t kernel = 1, stride = 1, pad = 0;
+    bool adaptive = false;  // windows of nearly equal size that cover the axis; kernel, stride and pad unused
+
+    int64_t begin(int64_t i) const {
+        return adaptive ? i * size / count : std::max<int64_t>(i * stride - pad, 0);
+    }
+    int64_t end(int64_t i) const {
+        return adaptive ? ((i + 1) * size + count - 1) / count : std::min(i * stride - pad + kernel, size);
+    }
+    int64_t first(int64_t p) const {
+        if (adaptive) return p * count / size;
+        return std::max<int64_t>(p + pad - kernel + stride, 0) / stride;
+    }
+    int64_t last(int64_t p) const {
+        if (adaptive) return ((p + 1) * count + size - 1) / size;
+        return std::min((p + pad) / stride + 1, count);
+    }
+};
+
+// The windows of a pooling, rows and columns.
+struct PoolWindows {
+    int64_t n = 0, c = 0;
+    WindowAxis rows, columns;
+
+    Shape input() const { return {n, rows.size, columns.size, c}; }
+    Shape output() const { return {n, rows.count, columns.count, c}; }
+};
+PoolWindows pool_windows(const PoolShape& shape);
+// Window i of oh covers rows floor(i h / oh) to ceil((i + 1) h / oh) - 1, columns likewise, as in PyTorch.
+// Throws ShapeError for x that is not (N, H, W, C) or has no pixels, OptionsError for sizes below 1.
+PoolWindows adaptive_windows(const char* op, const Shape& x, int64_t oh, int64_t ow);
 
 namespace kernels {
 
@@ -40,6 +80,16 @@ void max_unpool2d(const PoolShape& shape, const Tensor& g, const Tensor& winner,
 // y (N, OH, OW, C): each window's winner taken out of x.
 void max_pool2d_gather(const PoolShape& shape, const Tensor& x, const Tensor& winner, Tensor& y,
                        KernelContext& context);
+
+// y (N, OH, OW, C): the mean of each window's pixels, summed row by row. Padding does not count.
+void average_pool2d(const PoolWindows& windows, const Tensor& x, Tensor& y, KernelContext& context);
+// The adjoint, x (N, H, W, C): each pixel adds up g / (pixels of the window) over its windows, in order.
+void average_unpool2d(const PoolWindows& windows, const Tensor& g, Tensor& x, KernelContext& context);
+
+// y (N, OH, OW, C), and in `winner` (i64, of y's shape; null: not wanted) which pixel of the image it was,
+// row * W + column. The first of equals wins; NaN wins over everything.
+void windowed_max(const PoolWindows& windows, const Tensor& x, Tensor& y, Tensor* winner,
+                  KernelContext& context);
 
 }  // namespace kernels
 }  // namespace microtome

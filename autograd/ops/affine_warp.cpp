@@ -1,0 +1,125 @@
+#include "autograd/ops/arithmetic.hpp"
+#include "autograd/ops/elementwise.hpp"
+#include "autograd/ops/image.hpp"
+#include "autograd/ops/indexing.hpp"
+#include "autograd/ops/reductions.hpp"
+#include "autograd/ops/shaping.hpp"
+
+#include <cmath>
+#include <vector>
+
+namespace microtome {
+namespace {
+
+// The pixel to the upper left of each point, and what of the four around it lies inside the image.
+struct Corners {
+    Tensor column, row;  // (N, P), of the points' type
+    struct Corner {
+        Tensor index;   // i64 (N * P): into the rows of x as (N * H * W, C); 0 where outside
+        Tensor inside;  // (N, P): 1 or 0
+    } at[2][2];         // [below][right]
+};
+
+Corners abstract_corners(const Spec& points) {
+    Corners corners{Tensor::abstract(points), Tensor::abstract(points), {}};
+    for (auto& side : corners.at)
+        for (auto& corner : side)
+            corner = {Tensor::abstract({{points.shape.elements()}, Dtype::i64, points.device}),
+                      Tensor::abstract(points)};
+    return corners;
+}
+
+// Points are columns and rows in pixels: 0 is the first pixel's centre.
+Corners find_corners(const Tensor& columns, const Tensor& rows, int64_t h, int64_t w) {
+    const Spec& points = columns.spec();
+    if (columns.is_abstract() || rows.is_abstract()) return abstract_corners(points);
+    Corners corners{Tensor(points), Tensor(points), {}};
+    visit_f32_f64("affine_warp", points.dtype, [&]<class T>() {
+        auto x = columns.data<T>(), y = rows.data<T>();
+        auto left = corners.column.mutable_data<T>(), top = corners.row.mutable_data<T>();
+        const int64_t per_image = columns.size(0) ? columns.elements() / columns.size(0) : 0;
+        // Points far outside, where no corner is inside, need no number that fits an integer.
+        auto cell = [](T value, int64_t size) {
+            return value >= T(-1) && value < static_cast<T>(size) ? std::floor(value) : T(-2);
+        };
+        for (std::size_t p = 0; p < x.size(); ++p) {
+            left[p] = cell(x[p], w);
+            top[p] = cell(y[p], h);
+        }
+        for (int below : {0, 1})
+            for (int right : {0, 1}) {
+                Tensor index(Spec{{columns.elements()}, Dtype::i64, kCpu}), inside(points);
+                auto places = index.mutable_data<int64_t>();
+                auto mask = inside.mutable_data<T>();
+                for (std::size_t p = 0; p < x.size(); ++p) {
+                    const int64_t i = static_cast<int64_t>(top[p]) + below,
+                                  j = static_cast<int64_t>(left[p]) + right;
+                    const bool hit = i >= 0 && i < h && j >= 0 && j < w;
+                    places[p] = hit ? (static_cast<int64_t>(p) / per_image * h + i) * w + j : 0;
+                    mask[p] = hit ? T(1) : T(0);
+                }
+                corners.at[below][right] = {index, inside};
+            }
+    });
+    return corners;
+}
+
+// (1, H * W): the normalised coordinate of each pixel's centre, along rows or columns.
+Tensor centres(int64_t h, int64_t w, bool of_columns, const Spec& like) {
+    Tensor result(Spec{{1, h * w}, like.dtype, like.device});
+    visit_f32_f64("affine_warp", like.dtype, [&]<class T>() {
+        auto elements = result.mutable_data<T>();
+        for (int64_t p = 0; p < h * w; ++p) {
+            const int64_t place = of_columns ? p % w : p / w, size = of_columns ? w : h;
+            elements[p] = static_cast<T>(static_cast<double>(2 * place + 1) / static_cast<double>(size) - 1);
+        }
+    });
+    return result;
+}
+
+}  // namespace
+
+Tensor affine_warp(const Tensor& x, const Tensor& theta) {
+    if (x.rank() != 4) throw ShapeError("affine_warp", str("expected x (N, H, W, C), got ", x.spec()));
+    const int64_t n = x.size(0), h = x.size(1), w = x.size(2), c = x.size(3);
+    if (!(theta.spec() == Spec{{n, 2, 3}, x.dtype(), x.device()}))
+        throw ShapeError("affine_warp", str("expected theta ", x.dtype(), Shape{n, 2, 3}, " for x ", x.spec(),
+                                            ", got ", theta.spec()));
+    if (h < 1 || w < 1) throw ShapeError("affine_warp", str("expected images with pixels, got ", x.spec()));
+
+    const Tensors t = split(reshape(theta, Shape{n, 6}), 1, {1, 1, 1, 1, 1, 1});
+    const Tensor across = centres(h, w, true, x.spec()), down = centres(h, w, false, x.spec());
+    auto pixels = [](const Tensor& place, int64_t size) {  // from -1 .. 1 to pixel centres
+        return ((place + 1.0) * static_cast<double>(size) - 1.0) * 0.5;
+    };
+    const Tensor columns = pixels(t[0] * across + t[1] * down + t[2], w),
+                 rows = pixels(t[3] * across + t[4] * down + t[5], h);  // (N, H * W)
+
+    const Corners corners = find_corners(columns, rows, h, w);
+    const Tensor right = columns - corners.column, below = rows - corners.row;  // 0 to below 1
+    const Tensor share[2][2] = {{(1.0 - below) * (1.0 - right), (1.0 - below) * right},
+                                {below * (1.0 - right), below * right}};
+    const Tensor table = reshape(x, Shape{n * h * w, c});
+    Tensor y;
+    for (int i : {0, 1})
+        for (int j : {0, 1}) {
+            const Corners::Corner& corner = corners.at[i][j];
+            const Tensor weight = reshape(share[i][j] * corner.inside, Shape{n * h * w, 1});
+            const Tensor part = weight * take(table, corner.index);
+            y = y.defined() ? y + part : part;
+        }
+    return reshape(y, x.shape());
+}
+
+Tensor total_variation(const Tensor& x) {
+    if (x.rank() != 4) throw ShapeError("total_variation", str("expected x (N, H, W, C), got ", x.spec()));
+    auto differences = [&](int axis) {
+        const int64_t size = x.size(axis);
+        if (size < 2) return sum(x * 0.0, {1, 2, 3});
+        const Tensor d = slice(x, axis, 1, size) - slice(x, axis, 0, size - 1);
+        return sum(relu(d) + relu(-d), {1, 2, 3});
+    };
+    return differences(1) + differences(2);
+}
+
+}  // namespace microtome
