@@ -1,5 +1,5 @@
 #include "autograd/ops/normalization_op.hpp"
-#include "tensor/kernels/row_passes.hpp"
+#include "tensor/kernels/rows.hpp"
 
 namespace microtome {
 
@@ -17,7 +17,8 @@ struct op::LayerNorm {
         return {in[0]};
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
-        kernels::layer_norm(in[0], in[1], in[2], a.eps, out[0], context);
+        Tensor mean = row_statistic(in[0].spec()), rstd = row_statistic(in[0].spec());
+        kernels::layer_norm(in[0], in[1], in[2], a.eps, out[0], mean, rstd, context);
     }
     static Saves saves(const Attributes&, Needs needs) {
         return Saves().input_if(needs[0] || needs[1], 0).input_if(needs[0], 1);

@@ -1,5 +1,5 @@
 #include "autograd/ops/normalization_op.hpp"
-#include "tensor/kernels/row_passes.hpp"
+#include "tensor/kernels/rows.hpp"
 
 namespace microtome {
 
@@ -21,7 +21,9 @@ struct op::LayerNormInputGradient {
         return {in[1]};
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
-        kernels::layer_norm_input_gradient(in[0], in[1], in[2], a.eps, out[0], context);
+        Tensor mean = row_statistic(in[1].spec()), rstd = row_statistic(in[1].spec());
+        kernels::layer_norm(in[1], {}, {}, a.eps, out[0], mean, rstd, context);  // for mean and rstd
+        kernels::layer_norm_input_gradient(in[0], in[1], mean, rstd, in[2], out[0], context);
     }
     static Saves saves(const Attributes&, Needs) { return Saves().input(0).input(1).input(2); }
     static Tensors vjp(const Attributes& a, const Recorded& record, const Tensors& u) {

@@ -1,6 +1,6 @@
 #include "autograd/ops/row_op.hpp"
 #include "autograd/ops/softmax.hpp"
-#include "tensor/kernels/row_passes.hpp"
+#include "tensor/kernels/rows.hpp"
 
 namespace microtome {
 

@@ -16,6 +16,11 @@ inline void require_rows(std::string_view op, const Spec& x) {
         throw ShapeError(op, str("expected a last axis of at least one element, got ", x));
 }
 
+// One number for each row of x: what a kernel notes beside its result.
+inline Tensor row_statistic(const Spec& x) {
+    return Tensor({x.shape.without(-1), x.dtype, x.device});
+}
+
 // The shapes on which every op over rows is checked, up to sample(name, shape).
 template <class Sample>
 void row_shapes(const Sample& sample) {

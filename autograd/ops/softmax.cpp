@@ -1,7 +1,7 @@
 #include "autograd/ops/softmax.hpp"
 
 #include "autograd/ops/row_op.hpp"
-#include "tensor/kernels/row_passes.hpp"
+#include "tensor/kernels/rows.hpp"
 
 namespace microtome {
 

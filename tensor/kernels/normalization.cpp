@@ -2,6 +2,7 @@
 
 #include "tensor/kernels/elementwise.hpp"
 #include "tensor/kernels/reduce.hpp"
+#include "tensor/kernels/rows.hpp"
 
 #include <cmath>
 
@@ -19,21 +20,16 @@ Tensor as_rows(const Tensor& x) {
 
 void batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps, Tensor& y, Tensor& mean,
                 Tensor& variance, const KernelContext& context) {
-    const Tensor rows = as_rows(x);
+    channel_statistics(x, mean, variance, context);
     Tensor scale(gamma.spec()), shift(gamma.spec());
     visit_f32_f64("batch_norm", x.dtype(), [&]<class T>() {
-        const T count = static_cast<T>(rows.size(0));
-        reduce(Reduction::sum, rows, AxisMask{1}, mean, context);
-        for (T& element : mean.mutable_data<T>()) element /= count;
-        squared_deviations(rows, mean, variance, context);
-        for (T& element : variance.mutable_data<T>()) element /= count;
-        for (std::size_t c = 0; c < static_cast<std::size_t>(rows.size(1)); ++c) {
+        for (std::size_t c = 0; c < static_cast<std::size_t>(x.size(-1)); ++c) {
             T s = gamma.data<T>()[c] / std::sqrt(variance.data<T>()[c] + static_cast<T>(eps));
             scale.mutable_data<T>()[c] = s;
             shift.mutable_data<T>()[c] = std::fma(-mean.data<T>()[c], s, beta.data<T>()[c]);
         }
     });
-    ternary(Ternary::multiply_add, x, scale, shift, y, context);
+    scale_shift(x, scale, shift, y, context);
 }
 
 void batch_norm_gradient(const Tensor& g, const Tensor& x, const Tensor& gamma, const Tensor& mean,
