@@ -78,6 +78,9 @@ struct Matmul;
 struct Conv2d;
 struct Conv2dInputGradient;
 struct Conv2dWeightGradient;
+// attention.hpp
+struct Attention;
+struct AttentionInputGradient;
 // pooling.hpp
 struct MaxPool2d;
 struct MaxUnpool2d;
@@ -172,6 +175,8 @@ using AllOps = OpList<
     op::Conv2d,
     op::Conv2dInputGradient,
     op::Conv2dWeightGradient,
+    op::Attention,
+    op::AttentionInputGradient,
     op::MaxPool2d,
     op::MaxUnpool2d,
     op::MaxPool2dGather,
