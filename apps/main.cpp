@@ -2,6 +2,7 @@
 // includes CLI11, which is slow to compile.
 #include "apps/bench.hpp"
 #include "apps/command.hpp"
+#include "apps/model.hpp"
 #include "base/error.hpp"
 #include "base/suggest.hpp"
 #include "base/version.hpp"
@@ -47,6 +48,7 @@ class CommandLine {
         app_.require_subcommand(1);
         app_.get_formatter()->column_width(28);
         add_bench();
+        add_model();
     }
 
     int run(int argc, char** argv) {
@@ -87,9 +89,23 @@ class CommandLine {
         command->add_option("--json", bench_.json, "write the rows to this file");
     }
 
+    void add_model() {
+        CLI::App* model = app_.add_subcommand("model", "what a model is made of");
+        model->require_subcommand(1);
+        CLI::App* info = add(
+            "info", "print a model's layers, parameters and multiply-adds",
+            [this] { return model_info(model_info_); }, model);
+        info->add_option("--arch", model_info_.architecture, "an architecture: cnn, mlp, resnet-small, ...");
+        info->add_option("--model", model_info_.model, "or a model file");
+        info->add_option("--classes", model_info_.classes, "how many classes")->capture_default_str();
+        info->add_option("--size", model_info_.size, "pixels a side; the architecture's own if not said");
+        info->add_option("--json", model_info_.json, "write the table to this file");
+    }
+
     // A subcommand that calls `action` when it is the one; with the options that all of them have.
-    CLI::App* add(const std::string& name, const std::string& about, std::function<int()> action) {
-        CLI::App* command = app_.add_subcommand(name, about);
+    CLI::App* add(const std::string& name, const std::string& about, std::function<int()> action,
+                  CLI::App* parent = nullptr) {
+        CLI::App* command = (parent ? parent : &app_)->add_subcommand(name, about);
         command->add_option("--threads", common_.threads, "how many threads to use; no result depends on it")
             ->check(CLI::Range(1, 1024));
         command->add_flag("--quiet", common_.quiet, "print results only");
@@ -100,6 +116,7 @@ class CommandLine {
     CLI::App app_;
     CommonOptions common_;
     BenchOptions bench_;
+    ModelInfoOptions model_info_;
     std::function<int()> action_;
 };
 

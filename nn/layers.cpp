@@ -20,6 +20,24 @@ Initializer bias_start(const std::optional<Initializer>& stated, int64_t fan_in)
     return stated.value_or(uniform_within(1 / std::sqrt(static_cast<double>(fan_in))));
 }
 
+PoolOptions window(const char* layer, int64_t size, int64_t stride, int64_t padding) {
+    positive(layer, "a window", size);
+    positive(layer, "a stride", stride ? stride : size);
+    return {.kernel_h = size,
+            .kernel_w = size,
+            .stride_h = stride ? stride : size,
+            .stride_w = stride ? stride : size,
+            .pad_top = padding,
+            .pad_bottom = padding,
+            .pad_left = padding,
+            .pad_right = padding};
+}
+
+std::string window_text(const PoolOptions& options) {
+    return str(options.kernel_h, "x", options.kernel_w, ", stride ", options.stride_h,
+               options.pad_top ? str(", padding ", options.pad_top) : "");
+}
+
 }  // namespace
 
 Linear::Linear(int64_t in, int64_t out, const LinearOptions& options)
@@ -92,38 +110,40 @@ Tensor Conv2d::forward(const Tensor& x, const Pass&) {
 }
 
 MaxPool2d::MaxPool2d(int64_t size, int64_t stride, int64_t padding)
-    : options_{.kernel_h = size,
-               .kernel_w = size,
-               .stride_h = stride ? stride : size,
-               .stride_w = stride ? stride : size,
-               .pad_top = padding,
-               .pad_bottom = padding,
-               .pad_left = padding,
-               .pad_right = padding} {
-    positive("max_pool2d", "a window", size);
-    positive("max_pool2d", "a stride", options_.stride_h);
-}
+    : options_(window("max_pool2d", size, stride, padding)) {}
 
 std::string MaxPool2d::options() const {
-    return str(options_.kernel_h, "x", options_.kernel_w, ", stride ", options_.stride_h,
-               options_.pad_top ? str(", padding ", options_.pad_top) : "");
+    return window_text(options_);
 }
 
 Tensor MaxPool2d::forward(const Tensor& x, const Pass&) {
     return max_pool2d(x, options_);
 }
 
+AveragePool2d::AveragePool2d(int64_t size, int64_t stride, int64_t padding)
+    : options_(window("average_pool2d", size, stride, padding)) {}
+
+std::string AveragePool2d::options() const {
+    return window_text(options_);
+}
+
+Tensor AveragePool2d::forward(const Tensor& x, const Pass&) {
+    return average_pool2d(x, options_);
+}
+
 Tensor GlobalAveragePool::forward(const Tensor& x, const Pass&) {
-    if (x.rank() != 4)
-        throw ShapeError("global_average_pool", str("expected images (N,H,W,C), got ", x.spec()));
-    return mean(x, {1, 2});
+    return global_average_pool2d(x);
 }
 
 Tensor Flatten::forward(const Tensor& x, const Pass&) {
     return flatten(x);
 }
 
-Relu::Relu() : Function("ReLU", [](const Tensor& x) { return relu(x); }) {}
+Relu::Relu() : Function("ReLU", relu) {}
+Relu6::Relu6() : Function("ReLU6", relu6) {}
+Gelu::Gelu() : Function("GELU", gelu) {}
+Sigmoid::Sigmoid() : Function("Sigmoid", sigmoid) {}
+Tanh::Tanh() : Function("Tanh", static_cast<Tensor (*)(const Tensor&)>(tanh)) {}
 
 Tensor Sequential::forward(const Tensor& x, const Pass& pass) {
     Tensor y = x;

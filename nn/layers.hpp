@@ -65,6 +65,18 @@ class MaxPool2d : public Module {
     PoolOptions options_;
 };
 
+// The mean of each window's pixels; padding does not count.
+class AveragePool2d : public Module {
+  public:
+    explicit AveragePool2d(int64_t size, int64_t stride = 0, int64_t padding = 0);  // stride 0: the size
+    std::string_view kind() const override { return "AvgPool2d"; }
+    std::string options() const override;
+
+  private:
+    Tensor forward(const Tensor& x, const Pass& pass) override;
+    PoolOptions options_;
+};
+
 // (N, H, W, C) to (N, C): the mean over the image.
 class GlobalAveragePool : public Module {
   public:
@@ -97,7 +109,11 @@ class Function : public Module {
 };
 
 // clang-format off
-class Relu : public Function { public: Relu(); };
+class Relu    : public Function { public: Relu(); };
+class Relu6   : public Function { public: Relu6(); };
+class Gelu    : public Function { public: Gelu(); };
+class Sigmoid : public Function { public: Sigmoid(); };
+class Tanh    : public Function { public: Tanh(); };
 // clang-format on
 
 // Module after module, named "0", "1", ...:

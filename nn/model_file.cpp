@@ -27,6 +27,7 @@ std::string card_to_json(const ModelCard& card) {
     for (const std::string& name : card.classes) json.value(name);
     json.end().key("image").object();
     json.field("height", image.height).field("width", image.width).field("channels", image.channels);
+    json.field("resize", image.resize);
     write_numbers(json, "range", {image.low, image.high});
     write_numbers(json, "mean", image.mean);
     write_numbers(json, "deviation", image.deviation);
@@ -52,6 +53,7 @@ ModelCard card_from_json(const std::string& text, const std::string& where) {
         image.at("height").get_to(card.options.image.height);
         image.at("width").get_to(card.options.image.width);
         image.at("channels").get_to(card.options.image.channels);
+        image.at("resize").get_to(card.options.image.resize);
         const auto range = image.at("range").get<std::array<double, 2>>();
         card.options.image.low = range[0];
         card.options.image.high = range[1];
@@ -84,6 +86,7 @@ ModelCard card_from_statement(const StatedModel& stated, const std::string& wher
                     .image = {.height = stated.height,
                               .width = stated.width,
                               .channels = stated.channels,
+                              .resize = stated.resize,
                               .low = stated.range->first,
                               .high = stated.range->second,
                               .mean = stated.normalization->mean,

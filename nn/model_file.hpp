@@ -2,7 +2,8 @@
 // layouts, and in the metadata, under "microtome", one JSON text:
 //
 //     {"format": 1, "architecture": "cnn", "numbers": {"channels": 32}, "classes": ["benign", "malignant"],
-//      "image": {"height": 180, "width": 180, "channels": 3, "range": [0,1], "mean": [], "deviation": []},
+//      "image": {"height": 180, "width": 180, "channels": 3, "resize": false, "range": [0,1],
+//                "mean": [], "deviation": []},
 //      "training": {"epochs": "27", ...}}
 //
 // A file without it (weights from elsewhere) is refused until the caller states what only its maker knows:
@@ -34,6 +35,7 @@ struct StatedModel {
     };
     std::optional<Normalization> normalization{};
     int64_t height = 0, width = 0, channels = 3;
+    bool resize = false;
     std::map<std::string, double> numbers{};
 };
 

@@ -13,7 +13,7 @@ namespace microtome {
 namespace {
 
 std::string join(std::string_view path, std::string_view name) {
-    return path.empty() ? std::string(name) : str(path, ".", name);
+    return str(path, path.empty() || name.empty() ? "" : ".", name);
 }
 
 // (O, H, W, C) to (O, C, H, W) or back, under the parameter's own shape on that side.
@@ -47,6 +47,8 @@ void Module::add_module(std::string name, std::shared_ptr<Module> module) {
     for (const auto& [other, child] : children_)
         if (other == name) throw OptionsError("module", str("expected a new name, got a second ", name));
     children_.emplace_back(std::move(name), std::move(module));
+    // Also those added before this module had a parent of its own: the root is right for all in the end.
+    for (const auto& [path, below] : named_modules()) below->path_ = join(path_, path);
 }
 
 Parameter& Module::add_weight(std::string name, const Shape& shape, const Initializer& initializer,

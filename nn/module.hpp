@@ -140,7 +140,11 @@ class Module {
                           DiskLayout layout = DiskLayout::same, const Shape& images = {});
     Parameter& add_buffer(std::string name, const Shape& shape, const Initializer& initializer);
 
+    // The dotted path from the root: what a layer that draws random numbers is known by.
+    const std::string& path() const { return path_; }
+
   private:
+    std::string path_;
     std::vector<std::pair<std::string, std::shared_ptr<Parameter>>> own_;
     std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;
     bool training_ = false;

@@ -28,8 +28,8 @@ BatchNorm::BatchNorm(int64_t channels, const BatchNormOptions& options)
       running_mean_(add_buffer("running_mean", {channels}, zeros())),
       running_variance_(add_buffer("running_var", {channels}, ones())) {
     if (channels < 1) throw OptionsError("batch_norm", str("expected channels of 1 or more, got ", channels));
-    if (!(options.eps >= 0) || !(options.new_weight >= 0 && options.new_weight <= 1))
-        throw OptionsError("batch_norm", str("expected eps of 0 or more and new_weight in [0,1], got ",
+    if (!(options.eps > 0) || !(options.new_weight >= 0 && options.new_weight <= 1))
+        throw OptionsError("batch_norm", str("expected eps above 0 and new_weight in [0,1], got ",
                                              options.eps, " and ", options.new_weight));
 }
 
@@ -51,6 +51,21 @@ Tensor BatchNorm::forward(const Tensor& x, const Pass&) {
         blend(running_variance_.value, result.variance, options_.new_weight, correction);
     }
     return result.y;
+}
+
+LayerNorm::LayerNorm(int64_t size, double eps)
+    : eps_(eps), weight_(add_weight("weight", {size}, ones())), bias_(add_weight("bias", {size}, zeros())) {
+    if (size < 1 || !(eps > 0))
+        throw OptionsError("layer_norm",
+                           str("expected a size of 1 or more and eps above 0, got ", size, " and ", eps));
+}
+
+std::string LayerNorm::options() const {
+    return str(weight_.value.size(0), ", eps ", eps_);
+}
+
+Tensor LayerNorm::forward(const Tensor& x, const Pass&) {
+    return layer_norm(x, weight_.value, bias_.value, eps_);
 }
 
 }  // namespace microtome

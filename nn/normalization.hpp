@@ -30,4 +30,17 @@ class BatchNorm : public Module {
     Parameter &weight_, &bias_, &running_mean_, &running_variance_;
 };
 
+// The same over the last axis, element by element scaled: Ba, Kiros and Hinton 2016. Alike in both modes.
+class LayerNorm : public Module {
+  public:
+    explicit LayerNorm(int64_t size, double eps = 1e-5);
+    std::string_view kind() const override { return "LayerNorm"; }
+    std::string options() const override;
+
+  private:
+    Tensor forward(const Tensor& x, const Pass& pass) override;
+    double eps_;
+    Parameter &weight_, &bias_;
+};
+
 }  // namespace microtome

@@ -1,6 +1,7 @@
 #include "nn/preprocess.hpp"
 
-#include "autograd/ops/arithmetic.hpp"
+#include "autograd/ops/elementwise.hpp"
+#include "autograd/ops/image.hpp"
 
 #include <cmath>
 
@@ -17,7 +18,7 @@ Tensor channel_row(const std::vector<double>& values, Dtype dtype) {
 }  // namespace
 
 Preprocess::Preprocess(const ImageOptions& options) : options_(options) {
-    const auto& [height, width, channels, low, high, mean, deviation] = options_;
+    const auto& [height, width, channels, resize, low, high, mean, deviation] = options_;
     if (height < 1 || width < 1 || channels < 1)
         throw OptionsError("preprocess", str("expected image sizes of 1 or more, got ", height, "x", width,
                                              " with ", channels, " channels"));
@@ -43,16 +44,19 @@ Preprocess::Preprocess(const ImageOptions& options) : options_(options) {
 
 std::string Preprocess::options() const {
     return str(options_.height, "x", options_.width, ", [0,1] to [", options_.low, ",", options_.high, "]",
-               options_.mean.empty() ? "" : ", normalised");
+               options_.mean.empty() ? "" : ", normalised", options_.resize ? ", resizes" : "");
 }
 
 Tensor Preprocess::forward(const Tensor& x, const Pass&) {
-    if (x.rank() != 4 || x.size(1) != options_.height || x.size(2) != options_.width ||
-        x.size(3) != options_.channels)
-        throw ShapeError("preprocess", str("expected images (N,", options_.height, ",", options_.width, ",",
-                                           options_.channels, "), got ", x.spec()));
-    if (scale_.empty()) return x;
-    return x * channel_row(scale_, x.dtype()) + channel_row(shift_, x.dtype());
+    const ImageOptions& o = options_;
+    const bool fits = x.rank() == 4 && x.size(3) == o.channels;
+    const bool same_size = fits && x.size(1) == o.height && x.size(2) == o.width;
+    if (!fits || (!same_size && !o.resize))
+        throw ShapeError("preprocess", str("expected images (N,", o.height, ",", o.width, ",", o.channels,
+                                           "), got ", x.spec()));
+    Tensor sized = same_size ? x : resize_bilinear(x, o.height, o.width);
+    if (scale_.empty()) return sized;
+    return multiply_add(sized, channel_row(scale_, x.dtype()), channel_row(shift_, x.dtype()));
 }
 
 }  // namespace microtome

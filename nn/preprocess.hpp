@@ -9,6 +9,7 @@ namespace microtome {
 // Images come in as (N, H, W, C) in [0, 1]. What the layers behind were trained on is said here.
 struct ImageOptions {
     int64_t height = 0, width = 0, channels = 3;
+    bool resize = false;  // whether images of other sizes are taken, and brought to height x width bilinearly
     double low = 0, high = 1;         // what black and white become: 0 and 255, or -1 and 1, in some models
     std::vector<double> mean{};       // then (x - mean) / deviation, channel by channel
     std::vector<double> deviation{};  // both empty: no normalisation
@@ -16,8 +17,9 @@ struct ImageOptions {
     friend bool operator==(const ImageOptions&, const ImageOptions&) = default;
 };
 
-// Checks the image contract, rescales [0, 1] to [low, high], normalises. It has no parameters. Does not look
-// at pixel values: range is checked where images are read and attacks are projected.
+// Checks the image contract, resizes (as Keras: half-pixel centres, no antialias) where that is allowed,
+// takes [0, 1] to [low, high], normalises. It has no parameters. It does not look at pixel values: their
+// range is checked where images are read and attacks are projected.
 class Preprocess : public Module {
   public:
     // Throws OptionsError for sizes below 1, high <= low, deviations of 0 or below, or a wrong number of

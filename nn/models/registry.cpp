@@ -4,6 +4,7 @@
 #include "nn/models/cnn.hpp"
 #include "nn/models/mlp.hpp"
 #include "nn/models/resnet_small.hpp"
+#include "nn/models/vit_small.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -66,6 +67,23 @@ const std::vector<Architecture>& table() {
                                                                      .image = o.image,
                                                                      .channels = whole(o, "channels"),
                                                                      .blocks = whole(o, "blocks")});
+         }},
+        {"vit-small",
+         32,
+         32,
+         {{"patch", 4, 1, 1024},
+          {"dimension", 64, 1, 65536},
+          {"depth", 4, 0, 100},
+          {"heads", 4, 1, 1024},
+          {"drop_path", 0, 0, 0.99, false}},
+         [](const ModelOptions& o) -> std::unique_ptr<Module> {
+             return std::make_unique<Vit>(VitOptions{.classes = o.classes,
+                                                     .image = o.image,
+                                                     .patch = whole(o, "patch"),
+                                                     .dimension = whole(o, "dimension"),
+                                                     .depth = whole(o, "depth"),
+                                                     .heads = whole(o, "heads"),
+                                                     .drop_path = o.numbers.at("drop_path")});
          }},
     };
     return architectures;

@@ -111,7 +111,9 @@ TEST_CASE("an image's logits do not depend on its batch", "[nn][models]") {
     const std::map<std::string, ModelOptions> small{
         {"cnn", {.classes = 3, .image = {.height = 40, .width = 44}, .numbers = {{"channels", 4}}}},
         {"mlp", {.classes = 3, .image = {.height = 9, .width = 7}, .numbers = {{"width", 37}}}},
-        {"resnet-small", {.classes = 3, .image = {.height = 13, .width = 12}, .numbers = {{"channels", 5}}}}};
+        {"resnet-small", {.classes = 3, .image = {.height = 13, .width = 12}, .numbers = {{"channels", 5}}}},
+        {"vit-small",
+         {.classes = 3, .image = {.height = 8, .width = 12}, .numbers = {{"dimension", 20}, {"depth", 2}}}}};
     REQUIRE(small.size() == architectures().size());
     for (const auto& [name, options] : small) {
         INFO(name);

@@ -175,6 +175,11 @@ TEST_CASE("layers compute what their formulas say", "[nn][module]") {
         Tensor x = Tensor::of({1.f, 2.f, 3.f, 4.f, 5.f, 6.f, 7.f, 8.f, 9.f}, {1, 3, 3, 1});
         CHECK(identical(MaxPool2d(2)(x), Tensor::of({5.f}, {1, 1, 1, 1})));
         CHECK(identical(GlobalAveragePool()(x), Tensor::of({5.f}, {1, 1})));
+        CHECK(identical(AveragePool2d(2)(x), Tensor::of({3.f}, {1, 1, 1, 1})));
+        CHECK(Sigmoid()(x).data<float>()[0] == Approx(1 / (1 + std::exp(-1))));
+        CHECK(Tanh()(x).data<float>()[1] == Approx(std::tanh(2)));
+        CHECK(Gelu()(x).data<float>()[0] == Approx(0.84134474606854));  // the normal distribution at 1
+        CHECK(Relu6()(x).data<float>()[8] == 6);
         CHECK(Flatten()(x).shape() == Shape{1, 9});
         Residual twice;
         twice.then<Relu>();
@@ -309,6 +314,9 @@ TEST_CASE("images are checked, rescaled and normalised once, in the model", "[nn
     CHECK(y.data<float>()[0] == Approx(-2));
     CHECK(y.data<float>()[1] == Approx(0.55));
     CHECK(y.data<float>()[3] == Approx(8.2));
+    Tensor larger = Preprocess({.height = 2, .width = 4, .channels = 2, .resize = true, .high = 2})(x);
+    CHECK(larger.shape() == Shape{1, 2, 4, 2});
+    CHECK(larger.data<float>()[2] == Approx(2 * (0.75 * 0 + 0.25 * 0.5)));  // half-pixel centres
     CHECK_THROWS_WITH(Preprocess({.height = 2, .width = 2})(x), Contains("(N,2,2,3)"));
     CHECK_THROWS_AS(Preprocess({.height = 2, .width = 2, .mean = {1}, .deviation = {1}}), OptionsError);
     CHECK_THROWS_AS(Preprocess({.height = 2, .width = 2, .channels = 1, .mean = {1}, .deviation = {0}}),

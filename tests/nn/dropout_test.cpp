@@ -1,0 +1,109 @@
+#include "nn/dropout.hpp"
+
+#include "autograd/tape.hpp"
+#include "nn/draws.hpp"
+#include "nn/layers.hpp"
+#include "tests/nn/model_test_support.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace microtome;
+using Catch::Contains;
+
+namespace {
+
+class TwoDrops : public Module {
+  public:
+    std::string_view kind() const override { return "TwoDrops"; }
+    Sequential& body = add<Sequential>("body");
+    TwoDrops() { body.then<Dropout>(0.5).then<Dropout>(0.5); }
+
+  private:
+    Tensor forward(const Tensor& x, const Pass& pass) override { return body(x, pass); }
+};
+
+double mean_of(const Tensor& x) {
+    double sum = 0;
+    for (float element : x.data<float>()) sum += element;
+    return sum / static_cast<double>(x.elements());
+}
+
+}  // namespace
+
+TEST_CASE("Philox gives the numbers its authors published", "[nn][dropout]") {
+    // Known answers of Random123 for philox4x32-10: zeros, ones, digits of pi.
+    CHECK(philox({0, 0, 0, 0}, 0) == Words{0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u});
+    const uint32_t f = 0xffffffffu;
+    CHECK(philox({f, f, f, f}, ~uint64_t{0}) == Words{0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu});
+    CHECK(philox({0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}, 0x299f31d0a4093822u) ==
+          Words{0xd16cfe09u, 0x94fdcccbu, 0x5001e420u, 0x24126ea1u});
+}
+
+TEST_CASE("dropout keeps the mean and does nothing in eval mode", "[nn][dropout]") {
+    Dropout drop(0.3);
+    Tensor x = Tensor::full({20, 500}, 1);
+    CHECK(identical(drop(x), x));
+    drop.train();
+    Tensor y = drop(x, {.seed = 1, .step = 0});
+    int64_t zeros = 0;
+    for (float element : y.data<float>()) {
+        CHECK((element == 0 || element == 1 / 0.7f));
+        zeros += element == 0;
+    }
+    CHECK(static_cast<double>(zeros) == Approx(3000).epsilon(0.05));
+    CHECK(mean_of(y) == Approx(1).epsilon(0.03));
+
+    Tape tape;
+    tape.watch(x);
+    Tensor again = drop(x, {.seed = 1, .step = 0});
+    CHECK(identical(again, y));
+    CHECK(identical(tape.gradient(again, x), y));  // linear in x, which is 1
+    CHECK_FALSE(identical(drop(x, {.seed = 2, .step = 0}), y));
+    CHECK_FALSE(identical(drop(x, {.seed = 1, .step = 1}), y));
+    CHECK_FALSE(identical(drop(x, {.seed = 1, .step = 0, .restart = 1}), y));
+
+    CHECK_THROWS_WITH(drop(x), Contains("says its step"));
+    CHECK_THROWS_WITH(drop(x, {.step = 0, .ids = {1, 2}}), Contains("ids for 20"));
+    CHECK(drop(Tensor::abstract(x.spec())).shape() == x.shape());
+    CHECK_THROWS_AS(Dropout(1), OptionsError);
+    CHECK_THROWS_AS(Dropout(-0.1), OptionsError);
+}
+
+TEST_CASE("what is dropped belongs to the sample, not to its place", "[nn][dropout]") {
+    Dropout drop(0.5);
+    DropPath path(0.5);
+    drop.train();
+    path.train();
+    Tensor x = test::images({5, 3, 3, 2});
+    for (Module* layer : {static_cast<Module*>(&drop), static_cast<Module*>(&path)}) {
+        Tensor whole = (*layer)(x, {.seed = 4, .step = 7, .ids = {10, 11, 12, 13, 14}});
+        Tensor later = (*layer)(test::part(x, 3, 5), {.seed = 4, .step = 7, .ids = {13, 14}});
+        CHECK(identical(later, test::part(whole, 3, 5)));
+    }
+    TwoDrops two;
+    two.train();
+    Tensor ones = Tensor::full({4, 1000}, 1);
+    // Layers draw for themselves: a quarter survives both, not a half.
+    CHECK(mean_of(two(ones, {.step = 0})) == Approx(1).epsilon(0.1));
+    int64_t kept = 0;
+    for (float element : two(ones, {.step = 0}).data<float>()) kept += element != 0;
+    CHECK(static_cast<double>(kept) == Approx(1000).epsilon(0.1));
+}
+
+TEST_CASE("drop path leaves out whole samples", "[nn][dropout]") {
+    DropPath path(0.25);
+    Tensor x = Tensor::full({400, 2, 3}, 3);
+    CHECK(identical(path(x), x));
+    path.train();
+    Tensor y = path(x, {.seed = 3, .step = 0});
+    int64_t dropped = 0;
+    for (int64_t n = 0; n < 400; ++n) {
+        const float first = y.data<float>()[n * 6];
+        for (int64_t i = 0; i < 6; ++i) REQUIRE(y.data<float>()[n * 6 + i] == first);
+        CHECK((first == 0 || first == 4));
+        dropped += first == 0;
+    }
+    CHECK(static_cast<double>(dropped) == Approx(100).epsilon(0.2));
+    CHECK_THROWS_AS(path(x), OptionsError);
+    CHECK_THROWS_AS(DropPath(1.5), OptionsError);
+}
