@@ -2,6 +2,7 @@
 // includes CLI11, which is slow to compile.
 #include "apps/bench.hpp"
 #include "apps/command.hpp"
+#include "apps/gradcheck.hpp"
 #include "apps/model.hpp"
 #include "base/error.hpp"
 #include "base/suggest.hpp"
@@ -49,6 +50,7 @@ class CommandLine {
         app_.get_formatter()->column_width(28);
         add_bench();
         add_model();
+        add_gradcheck();
     }
 
     int run(int argc, char** argv) {
@@ -113,10 +115,24 @@ class CommandLine {
         return command;
     }
 
+    void add_gradcheck() {
+        CLI::App* command =
+            add("gradcheck", "check every op's gradient against finite differences, and all else it promises",
+                [this] {
+                    gradcheck_.quiet = common_.quiet;
+                    return check_gradients(gradcheck_);
+                });
+        command->add_option("--op", gradcheck_.op, "this op only")->type_name("NAME");
+        command->add_option("--json", gradcheck_.json, "write a row for each op and oracle")
+            ->type_name("FILE");
+        command->add_flag("--verbose", gradcheck_.verbose, "print every oracle, and what it took");
+    }
+
     CLI::App app_;
     CommonOptions common_;
     BenchOptions bench_;
     ModelInfoOptions model_info_;
+    GradcheckOptions gradcheck_;
     std::function<int()> action_;
 };
 

@@ -5,7 +5,7 @@
 //         s.add("same shape", {}, {uniform({3, 5}), uniform({3, 5})});
 //         s.add("a row broadcast", {}, {uniform({4, 3}), uniform({3})});
 //         s.add_same("x * x", {}, uniform({7}), 2);                      // one tensor in two places
-//         s.fails("shapes that clash", {}, {f64({2, 3}), f64({2, 4})}, "cannot be broadcast");
+//         s.fails("shapes that clash", {}, {f64({2, 3}), f64({2, 4})}, "shapes that broadcast");
 //     }
 //
 // The checker runs every sample in f64: full Jacobian against finite differences, a random cotangent, second

@@ -74,6 +74,56 @@ Tensors allocate(const Specs& specs, bool abstract) {
     return tensors;
 }
 
+// What a vjp without second order gave, as a function of all that it read, for the tapes around: they may
+// follow it, but asking them for a gradient through it is an error and not the silent zero it would be.
+const OpInfo& opaque_gradient() {
+    static const OpInfo info = [] {
+        OpInfo op;
+        op.name = "opaque_gradient";
+        op.formula = "y = what a vjp without second order gave";
+        op.second_order = SecondOrder::none;
+        op.shape_rule = [](const void*, const Specs& in) -> Specs { return {in[0]}; };
+        op.view = [](const void*, const Tensors& in) -> Tensors { return {in[0].view(in[0].shape())}; };
+        op.saves = [](const void*, Needs) { return Saves(); };
+        op.vjp = [](const void* attributes, const Recorded&, const Tensors&) -> Tensors {
+            const OpInfo& opaque = *static_cast<const OpInfo*>(attributes);
+            throw TapeError(opaque.name, str("has no second order: ", opaque.second_order_reason));
+        };
+        op.print = [](const void* attributes) {
+            return str("of=", static_cast<const OpInfo*>(attributes)->name);
+        };
+        op.hash = [](const void* attributes) {
+            return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(attributes));
+        };
+        return op;
+    }();
+    return info;
+}
+
+// Runs a record's vjp, opaque ones behind a barrier.
+Tensors run_vjp(const Recorded& run, const Tensors& g) {
+    const OpInfo& op = *run.op;
+    if (op.second_order != SecondOrder::none) return op.vjp(run.attributes.get(), run, g);
+    Tensors gradients = [&] {
+        PauseTapes pause;
+        return op.vjp(run.attributes.get(), run, g);
+    }();
+    Tensors read(1);
+    for (const Tensor& cotangent : g)
+        if (cotangent.defined()) read.push_back(cotangent);
+    for (const auto* saved : {&run.inputs, &run.outputs})
+        for (const SavedTensor& kept : *saved)
+            if (kept.tensor.defined()) read.push_back(kept.tensor);
+    for (Tensor& gradient : gradients) {
+        if (!gradient.defined()) continue;
+        read[0] = gradient;
+        // The op outlives every record of it: descriptions are static.
+        gradient = apply(opaque_gradient(), std::shared_ptr<const void>(std::shared_ptr<const void>(), &op),
+                         read)[0];
+    }
+    return gradients;
+}
+
 }  // namespace
 
 const Tensor& Recorded::read(const std::vector<SavedTensor>& saved, int i, const char* what) const {
@@ -291,16 +341,18 @@ Tensors Tape::vjp(const Tensors& ys, const Tensors& cotangents, const Tensors& x
             Needs narrow;
             for (std::size_t i = 0; i < record->inputs.size(); ++i)
                 if (record->inputs[i] >= 0 && depends[record->inputs[i]]) narrow.set(static_cast<int>(i));
-            const Needs all = std::exchange(record->run.wanted, record->run.wanted & narrow);
+            const Needs all = record->run.wanted, used = all & narrow;
+            record->run.wanted = used;
             Tensors input_gradients;
             try {
-                input_gradients = op.vjp(record->run.attributes.get(), record->run, g);
+                input_gradients = run_vjp(record->run, g);
             } catch (...) {
                 record->run.wanted = all;
                 throw;
             }
+            record->run.wanted = all;
             for (std::size_t i = 0; i < record->inputs.size(); ++i) {
-                if (!record->run.needs(static_cast<int>(i)) || i >= input_gradients.size() ||
+                if (!used[static_cast<int>(i)] || i >= input_gradients.size() ||
                     !input_gradients[i].defined())
                     continue;
                 if (!(input_gradients[i].spec() == record->run.input_specs[i]))
@@ -309,7 +361,6 @@ Tensors Tape::vjp(const Tensors& ys, const Tensors& cotangents, const Tensors& x
                                      i, ", which is ", record->run.input_specs[i]));
                 accumulate(record->inputs[i], input_gradients[i]);
             }
-            record->run.wanted = all;
         }
         if (after == After::release) record->run.inputs = record->run.outputs = record->run.gates = {};
     }

@@ -50,7 +50,7 @@ struct op::Conv2d {
         s.add_same("x filtered with itself", {}, uniform({2, 2, 2, 1}), 2);
         s.fails("channels that do not match", {}, {f64({1, 8, 8, 1}), f64({32, 3, 3, 3})}, "channels");
         s.fails("a filter larger than the image", {}, {f64({1, 2, 2, 1}), f64({1, 3, 3, 1})}, "filter");
-        s.fails("not images", {}, {f64({8, 8, 1}), f64({1, 3, 3, 1})}, "(N, H, W, C)");
+        s.fails("not images", {}, {f64({8, 8, 1}), f64({1, 3, 3, 1})}, "(N,H,W,C)");
         s.fails("stride 0", {{.stride_h = 0}}, {f64({1, 8, 8, 1}), f64({1, 3, 3, 1})}, "stride");
         s.fails("integers", {}, {i64({1, 8, 8, 1}), i64({1, 3, 3, 1})}, "floating");
     }

@@ -1,9 +1,12 @@
 // The program from outside: what it prints, and how it ends.
+#include "base/atomic_file.hpp"
 #include "base/text.hpp"
 #include "base/version.hpp"
+#include "tests/scratch_folder.hpp"
 
 #include <catch2/catch.hpp>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <sys/wait.h>
 
@@ -70,4 +73,23 @@ TEST_CASE("the first line says what calculates, and a machine that fails is stat
     Outcome quiet = microtome_command(doomed + " --quiet");
     CHECK(quiet.status == 4);
     CHECK_THAT(quiet.output, Catch::StartsWith("microtome: [/nowhere/rows.json]"));
+}
+
+TEST_CASE("gradcheck checks an op, writes its rows, and knows the names", "[apps][gradcheck]") {
+    ScratchFolder folder;
+    const std::string file = folder / "rows.json";
+    Outcome relu = microtome_command("gradcheck --op relu --verbose --json " + file);
+    CHECK(relu.status == 0);
+    CHECK_THAT(relu.output, Contains("finite differences") && Contains("1 op checked, 0 failed"));
+    const nlohmann::json rows = nlohmann::json::parse(read_file(file, 1 << 20));
+    REQUIRE(rows.size() >= 10);
+    for (const auto& row : rows) {
+        CHECK(row["op"] == "relu");
+        CHECK(row["pass"] == true);
+        CHECK((row["worst_relative_error"].get<double>() <= row["tolerance"].get<double>()));
+    }
+    Outcome wrong = microtome_command("gradcheck --op rleu");
+    CHECK(wrong.status == 2);
+    CHECK_THAT(wrong.output, Contains("'rleu'") && Contains("did you mean relu?"));
+    CHECK_THAT(microtome_command("--help").output, Contains("gradcheck"));
 }

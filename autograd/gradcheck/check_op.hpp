@@ -1,0 +1,49 @@
+// The gradient check that no op escapes: everything that autograd/op.hpp promises, tried on the op's samples.
+//
+//     for (const Row& row : gradcheck::check_op(user_op<Mine>()))
+//         if (!row.pass) std::cerr << row << '\n';
+#pragma once
+
+#include "autograd/op.hpp"
+
+#include <iosfwd>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace microtome::gradcheck {
+
+// What one oracle said about one op. The oracles, each over all samples it applies to:
+//
+//   samples             there are some, they differentiate by something, and a promise at a kink has its case
+//   attributes          are printed, and equal hashes mean equal text
+//   forward             outputs as the shape rule says, twice the same bits, inputs untouched
+//   finite differences  the vjp, in f64: full Jacobian and a random cotangent, or projections
+//   second order        the map (x, cotangent) -> vjp by finite differences through nested tapes; where there
+//                       is none, asking for it is a TapeError
+//   needs               gradients of any subset of inputs are the same bits as those of all, and a tape saves
+//                       what saves() names, never more for fewer needs
+//   cotangents          zero gives exactly zero, the vjp is linear, undefined ones count as zero
+//   kink                what is promised at a kink, exactly
+//   errors              inputs that do not fit are refused in the form "[name] message"
+//   f32                 the same in f32, within what rounding can explain
+//   abstract            shapes alone give the right shapes, forward and backward
+//   not followed        the outputs of an op without gradient are on no tape
+struct Row {
+    std::string op, oracle;
+    int samples = 0;
+    double worst_relative_error = 0, tolerance = 0;  // of the worst comparison; 0 where only bits count
+    bool pass = true;
+    std::string text;  // the first failures: sample, element, analytic and numeric value
+    double seconds = 0;
+};
+std::ostream& operator<<(std::ostream& out, const Row& row);
+
+// All oracles for one op, in the order above, those left out that cannot apply.
+std::vector<Row> check_op(const OpInfo& op);
+
+// The op of the list with that name, or all ops if it is empty. OptionsError when there is none.
+std::vector<const OpInfo*> ops_named(std::string_view name);
+std::vector<Row> check_all(std::string_view name = "");
+
+}  // namespace microtome::gradcheck
