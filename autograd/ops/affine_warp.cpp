@@ -117,7 +117,7 @@ Tensor total_variation(const Tensor& x) {
         const int64_t size = x.size(axis);
         if (size < 2) return sum(x * 0.0, {1, 2, 3});
         const Tensor d = slice(x, axis, 1, size) - slice(x, axis, 0, size - 1);
-        return sum(relu(d) + relu(-d), {1, 2, 3});
+        return sum(abs(d), {1, 2, 3});
     };
     return differences(1) + differences(2);
 }

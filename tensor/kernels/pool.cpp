@@ -91,8 +91,10 @@ void max_pool_2x2_row(const PoolShape& s, const T* top, const T* bottom, T* y, u
         if (winner == nullptr) {
 #pragma omp simd
             for (int64_t c = 0; c < s.c; ++c) {
-                T most = top[c];
-                for (T x : {top[s.c + c], bottom[c], bottom[s.c + c]}) most = x > most || x != x ? x : most;
+                T most = top[c], b = top[s.c + c], d = bottom[c], e = bottom[s.c + c];
+                most = b > most || b != b ? b : most;
+                most = d > most || d != d ? d : most;
+                most = e > most || e != e ? e : most;
                 y[c] = most;
             }
             continue;

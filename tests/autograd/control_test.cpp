@@ -43,6 +43,20 @@ TEST_CASE("an external function is one op with the gradient it brings", "[contro
     CHECK(identical(tape.gradient(y, x), Tensor::of({12.0, 3.0}, {2})));
 }
 
+TEST_CASE("an external function has no second derivative, and says so", "[control]") {
+    Tape outer;
+    Tensor x = outer.watch(Tensor::of({2.0, -1.0}, {2}));
+    Tape inner;
+    inner.watch(x);
+    Tensor y = external(
+        "square", x, [](const Tensor& t) { return t * t; },
+        [](const Tensor& t, const Tensor& g) { return 2.0 * t * g; });
+    Tensor g = inner.gradient(y, x);
+    CHECK(identical(g, Tensor::of({4.0, -2.0}, {2})));
+    CHECK_THROWS_AS(outer.gradient(g, x), TapeError);
+    CHECK_THROWS_AS(outer.gradient(g * x, x), TapeError);  // not half of it either
+}
+
 TEST_CASE("an external function of several tensors", "[control]") {
     // (a, b) to (sum of a, a[0] * b), with a gradient for a alone.
     ExternalFunction function{.name = "several",

@@ -37,3 +37,19 @@ TEST_CASE("adaptive maximum pooling: overlapping windows share a winner, NaN win
     Tensor y = adaptive_max_pool2d(Tensor::of<float>({1, nan, 3}, {1, 1, 3, 1}), 1, 1);
     CHECK(y.item() != y.item());
 }
+
+TEST_CASE("winners outside the image are refused", "[pooling]") {
+    Tensor g = Tensor::zeros({1, 2, 2, 3});
+    auto with = [](int place, uint8_t pixel) {
+        std::vector<uint8_t> winners(12, 3);
+        winners[static_cast<std::size_t>(place)] = pixel;
+        return Tensor::of(winners, {1, 2, 2, 3});
+    };
+    CHECK_NOTHROW(max_unpool2d(g, with(7, 0), 4, 4));
+    for (int place = 0; place < 12; ++place)
+        CHECK_THROWS_WITH(max_unpool2d(g, with(place, 4), 4, 4), Catch::Contains("got 4 in a window of 2x2"));
+    // With a padded row above, the upper pixels of the upper windows are no pixels.
+    const Tensor x = Tensor::zeros({1, 3, 4, 3});
+    CHECK_NOTHROW(max_pool2d_gather(x, with(0, 2), {.pad_top = 1}));
+    CHECK_THROWS_WITH(max_pool2d_gather(x, with(0, 1), {.pad_top = 1}), Catch::Contains("inside the image"));
+}
