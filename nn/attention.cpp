@@ -1,11 +1,8 @@
 #include "nn/attention.hpp"
 
 #include "autograd/ops/arithmetic.hpp"
-#include "autograd/ops/linear.hpp"
+#include "autograd/ops/attention.hpp"
 #include "autograd/ops/shaping.hpp"
-#include "autograd/ops/softmax.hpp"
-
-#include <cmath>
 
 namespace microtome {
 namespace {
@@ -46,17 +43,7 @@ std::string Attention::options() const {
 }
 
 Tensor Attention::forward(const Tensor& x, const Pass& pass) {
-    const int64_t n = x.size(0), t = x.size(1), d = x.size(2) / heads_;
-    // (N, T, 3 D) to (3, N, heads, T, d), and apart.
-    Tensor packed = permute(reshape(qkv_(x, pass), Shape{n, t, 3, heads_, d}), {2, 0, 3, 1, 4});
-    const Shape one{n, heads_, t, d};
-    Tensor q = reshape(slice(packed, 0, 0, 1), one);
-    Tensor k = reshape(slice(packed, 0, 1, 2), one);
-    Tensor v = reshape(slice(packed, 0, 2, 3), one);
-    Tensor weights =
-        softmax(matmul(q, k, Transpose::no, Transpose::yes) * (1 / std::sqrt(static_cast<double>(d))));
-    Tensor y = permute(matmul(weights, v), {0, 2, 1, 3});  // (N, T, heads, d)
-    return proj_(reshape(y, Shape{n, t, heads_ * d}), pass);
+    return proj_(attention(qkv_(x, pass), heads_), pass);
 }
 
 FeedForward::FeedForward(int64_t dimension, int64_t hidden)

@@ -2,8 +2,7 @@
 
 #include "autograd/ops/arithmetic.hpp"
 #include "autograd/ops/elementwise.hpp"
-#include "base/hash.hpp"
-#include "nn/draws.hpp"
+#include "tensor/random.hpp"
 
 namespace microtome {
 namespace {
@@ -21,12 +20,16 @@ std::vector<float> draw(const char* layer, const std::string& path, const Pass& 
                            "model(x, {.seed = ..., .step = step}); the same step draws the same numbers");
     if (!pass.ids.empty() && static_cast<int64_t>(pass.ids.size()) != samples)
         throw ShapeError(layer, str("expected ids for ", samples, " samples or none, got ", pass.ids.size()));
+    const uint64_t purpose = purpose_of(str(layer, ":", path));
     std::vector<float> result(static_cast<std::size_t>(samples * count));
     for (int64_t n = 0; n < samples; ++n) {
         const int64_t id = pass.ids.empty() ? n : pass.ids[n];
-        const Draws draws{pass.seed, hash_bytes(str(layer, ' ', path, ' ', id, ' ', pass.restart)),
-                          static_cast<uint32_t>(pass.step)};
-        draws.fill(std::span(result).subspan(n * count, count), unit_from);
+        fill_uniform({.seed = pass.seed,
+                      .purpose = purpose,
+                      .sample = static_cast<uint64_t>(id),
+                      .restart = static_cast<uint32_t>(pass.restart),
+                      .step = static_cast<uint32_t>(pass.step)},
+                     std::span(result).subspan(n * count, count));
     }
     return result;
 }

@@ -1,7 +1,6 @@
 #include "nn/initializers.hpp"
 
-#include "base/hash.hpp"
-#include "nn/draws.hpp"
+#include "tensor/random.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -31,23 +30,21 @@ Tensor initial_value(const Initializer& initializer, const Spec& spec, uint64_t 
     const double amount = spread(initializer, spec.shape);
     if (initializer.law == Law::constant) return Tensor::full(spec.shape, amount, spec.dtype, spec.device);
 
-    Draws draws{seed, hash_bytes(str("initialize ", name))};
+    RandomKey key{.seed = seed, .purpose = purpose_of(str("initialize:", name))};
     Tensor drawn(Spec{spec.shape, Dtype::f32, kCpu});
     std::span<float> x = drawn.mutable_data<float>();
     if (initializer.law == Law::uniform) {
-        draws.fill(x, [&](const Words& words, int i) {
-            return static_cast<float>(amount) * (2 * unit_from(words, i) - 1);
-        });
+        fill_uniform(key, x, -amount, amount);
     } else {
-        draws.fill(x, normal_from);
+        fill_normal(key, x);
         if (initializer.law == Law::truncated_normal) {
             constexpr float kCut = 2;
             Tensor again(drawn.spec());
             std::span<float> fresh = again.mutable_data<float>();
             auto outside = [](float draw) { return std::abs(draw) > kCut; };
             while (std::any_of(x.begin(), x.end(), outside)) {
-                ++draws.round;
-                draws.fill(fresh, normal_from);
+                ++key.step;
+                fill_normal(key, fresh);
                 for (std::size_t i = 0; i < x.size(); ++i)
                     if (outside(x[i])) x[i] = fresh[i];
             }

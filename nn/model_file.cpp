@@ -54,7 +54,9 @@ ModelCard card_from_json(const std::string& text, const std::string& where) {
         image.at("width").get_to(card.options.image.width);
         image.at("channels").get_to(card.options.image.channels);
         image.at("resize").get_to(card.options.image.resize);
-        const auto range = image.at("range").get<std::array<double, 2>>();
+        const auto range = image.at("range").get<std::vector<double>>();
+        if (range.size() != 2)
+            throw FormatError(where, str("expected a pixel range of two numbers, got ", range.size()));
         card.options.image.low = range[0];
         card.options.image.high = range[1];
         image.at("mean").get_to(card.options.image.mean);

@@ -38,8 +38,9 @@ Tensor from_disk(const Tensor& value, const Parameter& parameter) {
 }
 
 Tensor Module::operator()(const Tensor& x, const Pass& pass) {
+    if (pass.before) pass.before(*this, x);
     Tensor y = forward(x, pass);
-    if (pass.observe) pass.observe(*this, x, y);
+    if (pass.after) pass.after(*this, x, y);
     return y;
 }
 

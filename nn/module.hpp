@@ -73,12 +73,13 @@ class Module;
 // whatever batch an image sits.
 struct Pass {
     uint64_t seed = 0;
-    int64_t step = -1;         // -1: not said, and then a module that draws refuses to
-    int64_t restart = 0;       // of an attack
-    std::vector<int64_t> ids;  // one per sample; empty: their places in the batch
+    int64_t step = -1;           // -1: not said, and then a module that draws refuses to
+    int64_t restart = 0;         // of an attack
+    std::vector<int64_t> ids{};  // one per sample; empty: their places in the batch
 
-    // Called after each module, inner ones first.
-    std::function<void(const Module&, const Tensor& x, const Tensor& y)> observe{};
+    // Called before each module runs and after it has, inner modules in between.
+    std::function<void(const Module&, const Tensor& x)> before{};
+    std::function<void(const Module&, const Tensor& x, const Tensor& y)> after{};
 };
 
 class Module {

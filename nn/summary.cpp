@@ -24,9 +24,9 @@ int64_t multiply_adds(const Recorded& run) {
         const int64_t rows = y[-2];
         return rows == 0 ? 0 : y.elements() * (a[-1] * a[-2] / rows);
     }
-    if (run.op->name == "attention") {  // (N, T, 3, H, D): T x T scores and T x T weights, D long each
+    if (run.op->name == "attention") {  // qkv (N, T, 3 D): T x T scores and T x T weights of D in all heads
         const Shape& qkv = run.input_specs[0].shape;
-        return 2 * qkv[0] * qkv[3] * qkv[1] * qkv[1] * qkv[4];
+        return 2 * qkv.elements() / 3 * qkv[1];
     }
     return 0;
 }
@@ -63,16 +63,25 @@ Summary summary(Module& model, const Shape& input) {
         dtype = named.parameter->value.dtype();
     }
 
-    // On a tape, so that each layer's row can count the work of the ops recorded since the row before.
+    // On a tape, so that each op recorded counts as work of the innermost module that was running.
     Tape tape;
     std::size_t counted = 0;
+    std::vector<int64_t> work;  // of the modules running now
+    auto count = [&] {
+        for (; counted < tape.records().size(); ++counted)
+            work.back() += multiply_adds(tape.records()[counted].run);
+    };
     Pass pass;
     pass.step = 0;
-    pass.observe = [&](const Module& module, const Tensor&, const Tensor& y) {
-        LayerRow row{paths.at(&module), std::string(module.kind()), module.options(), y.shape(), 0, 0};
-        for (; counted < tape.records().size(); ++counted)
-            row.multiply_adds += multiply_adds(tape.records()[counted].run);
-        row.parameters = std::exchange(own[&module], 0);
+    pass.before = [&](const Module&, const Tensor&) {
+        if (!work.empty()) count();
+        work.push_back(0);
+    };
+    pass.after = [&](const Module& module, const Tensor&, const Tensor& y) {
+        count();
+        LayerRow row{paths.at(&module), std::string(module.kind()),     module.options(),
+                     y.shape(),         std::exchange(own[&module], 0), work.back()};
+        work.pop_back();
         result.multiply_adds += row.multiply_adds;
         if (!with_children.contains(&module) || row.parameters || row.multiply_adds)
             result.rows.push_back(std::move(row));

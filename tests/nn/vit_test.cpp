@@ -49,6 +49,8 @@ TEST_CASE("a vision transformer's shapes, names and work", "[nn][vit]") {
     // Per image: 6 patches of 48, 7 tokens; qkv, scores and values, projection, two dense layers; head.
     const int64_t block = 7 * 12 * 36 + 2 * 7 * 7 * 12 + 7 * 12 * 12 + 2 * 7 * 12 * 48;
     CHECK(table.multiply_adds == 3 * (6 * 48 * 12 + 2 * block + 12 * 2));
+    for (const LayerRow& row : table.rows)
+        if (row.kind == "Attention") CHECK(row.multiply_adds == 3 * 2 * 7 * 7 * 12);
     std::vector<std::string> names;
     for (const NamedParameter& named : model.trainable()) names.push_back(named.name);
     CHECK(names[0] == "cls_token");
