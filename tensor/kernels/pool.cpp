@@ -45,6 +45,13 @@ int64_t source_pixel(const PoolShape& s, int64_t i, int64_t j, int64_t winner) {
     return row * s.w + column;
 }
 
+// Whether x takes the place of the largest so far. A NaN does. Without a branch, so that loops over it become
+// vectors.
+template <class T>
+bool beats(T x, T most) {
+    return (x > most) | (x != x);
+}
+
 template <class T>
 void max_pool_row(const PoolShape& s, const T* image, T* y, uint8_t* winner, int64_t i) {
     for (int64_t j = 0; j < s.ow; ++j, y += s.c, winner += winner ? s.c : 0) {
@@ -63,13 +70,13 @@ void max_pool_row(const PoolShape& s, const T* image, T* y, uint8_t* winner, int
                 } else if (winner) {
 #pragma omp simd
                     for (int64_t c = 0; c < s.c; ++c) {
-                        bool wins = x[c] > y[c] || x[c] != x[c];
+                        bool wins = beats(x[c], y[c]);
                         y[c] = wins ? x[c] : y[c];
                         winner[c] = wins ? index : winner[c];
                     }
                 } else {
 #pragma omp simd
-                    for (int64_t c = 0; c < s.c; ++c) y[c] = x[c] > y[c] || x[c] != x[c] ? x[c] : y[c];
+                    for (int64_t c = 0; c < s.c; ++c) y[c] = beats(x[c], y[c]) ? x[c] : y[c];
                 }
                 first = false;
             }
@@ -92,9 +99,9 @@ void max_pool_2x2_row(const PoolShape& s, const T* top, const T* bottom, T* y, u
 #pragma omp simd
             for (int64_t c = 0; c < s.c; ++c) {
                 T most = top[c], b = top[s.c + c], d = bottom[c], e = bottom[s.c + c];
-                most = b > most || b != b ? b : most;
-                most = d > most || d != d ? d : most;
-                most = e > most || e != e ? e : most;
+                most = beats(b, most) ? b : most;
+                most = beats(d, most) ? d : most;
+                most = beats(e, most) ? e : most;
                 y[c] = most;
             }
             continue;
@@ -103,12 +110,12 @@ void max_pool_2x2_row(const PoolShape& s, const T* top, const T* bottom, T* y, u
         for (int64_t c = 0; c < s.c; ++c) {
             T most = top[c], b = top[s.c + c], d = bottom[c], e = bottom[s.c + c];
             int index = 0;
-            index = b > most || b != b ? 1 : index;
-            most = b > most || b != b ? b : most;
-            index = d > most || d != d ? 2 : index;
-            most = d > most || d != d ? d : most;
-            index = e > most || e != e ? 3 : index;
-            most = e > most || e != e ? e : most;
+            index = beats(b, most) ? 1 : index;
+            most = beats(b, most) ? b : most;
+            index = beats(d, most) ? 2 : index;
+            most = beats(d, most) ? d : most;
+            index = beats(e, most) ? 3 : index;
+            most = beats(e, most) ? e : most;
             y[c] = most;
             winner[c] = static_cast<uint8_t>(index);
         }

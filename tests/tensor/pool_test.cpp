@@ -181,6 +181,36 @@ TEST_CASE("average pooling counts pixels, not padding", "[pool]") {
     CHECK(identical(y, x));  // each window holds one pixel and three of padding
 }
 
+TEST_CASE("maxima over adaptive windows name the first of equals, or the last NaN", "[pool]") {
+    for (auto [h, w, oh, ow] : {std::array{4, 4, 2, 2}, {5, 7, 3, 4}, {2, 3, 5, 7}, {6, 5, 1, 1}})
+        for (uint32_t seed : {1u, 2u, 3u}) {
+            const PoolWindows windows = adaptive_windows("test", {2, h, w, 3}, oh, ow);
+            const Tensor x = awkward_image<float>(windows.input(), seed);
+            Tensor y(Spec{windows.output(), Dtype::f32, kCpu}),
+                winner(Spec{windows.output(), Dtype::i64, kCpu});
+            KernelContext context;
+            kernels::windowed_max(windows, x, y, &winner, context);
+            int64_t at = 0;
+            for (int64_t n = 0; n < 2; ++n)
+                for (int64_t i = 0; i < oh; ++i)
+                    for (int64_t j = 0; j < ow; ++j)
+                        for (int64_t c = 0; c < 3; ++c, ++at) {
+                            std::optional<float> most;
+                            int64_t place = 0;
+                            for (int64_t p = windows.rows.begin(i); p < windows.rows.end(i); ++p)
+                                for (int64_t q = windows.columns.begin(j); q < windows.columns.end(j); ++q) {
+                                    const float value = x.data<float>()[((n * h + p) * w + q) * 3 + c];
+                                    if (most && !(value > *most) && !std::isnan(value)) continue;
+                                    most = value;
+                                    place = p * w + q;
+                                }
+                            CHECK(winner.data<int64_t>()[at] == place);
+                            CHECK((std::isnan(*most) ? std::isnan(y.data<float>()[at])
+                                                     : y.data<float>()[at] == *most));
+                        }
+        }
+}
+
 TEST_CASE("the windows of an axis know which pixels they hold and which windows hold a pixel", "[pool]") {
     std::vector<WindowAxis> axes;
     for (int64_t size : {1, 2, 5, 7, 12})
