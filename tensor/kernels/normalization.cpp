@@ -20,6 +20,7 @@ Tensor as_rows(const Tensor& x) {
 
 void batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps, Tensor& y, Tensor& mean,
                 Tensor& variance, const KernelContext& context) {
+    if (x.elements() == 0) return;  // no channels
     channel_statistics(x, mean, variance, context);
     Tensor scale(gamma.spec()), shift(gamma.spec());
     visit_f32_f64("batch_norm", x.dtype(), [&]<class T>() {
