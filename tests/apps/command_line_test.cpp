@@ -93,3 +93,15 @@ TEST_CASE("gradcheck checks an op, writes its rows, and knows the names", "[apps
     CHECK_THAT(wrong.output, Contains("'rleu'") && Contains("did you mean relu?"));
     CHECK_THAT(microtome_command("--help").output, Contains("gradcheck"));
 }
+
+TEST_CASE("a model's layers are printed without calculating anything", "[apps]") {
+    Outcome outcome = microtome_command("model info --arch cnn --classes 5");
+    CHECK(outcome.status == 0);
+    CHECK_THAT(outcome.output, Contains("5184 to 64") && Contains("331,840") &&
+                                   Contains("425,541 of 425,669 parameters are trainable"));
+    outcome = microtome_command("model info --arch cnm");
+    CHECK(outcome.status == 2);
+    CHECK_THAT(outcome.output, Contains("did you mean cnn?"));
+    CHECK(microtome_command("model info").status == 2);
+    CHECK(microtome_command("model info --model /no/such/file").status == 3);
+}

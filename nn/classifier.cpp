@@ -1,0 +1,41 @@
+#include "nn/classifier.hpp"
+
+namespace microtome {
+
+Tensor Classifier::logits(const Batch& batch, const Query& query) {
+    if (!batch.images.defined() || batch.images.rank() != 4)
+        throw ShapeError("classifier", str("expected images (N,H,W,C), got ", batch.images));
+    asked_ = false;
+    Tensor result = run(batch, query);
+    forward_passes_ += batch.images.size(0);
+    last_ = result.spec();
+    asked_ = true;
+    return result;
+}
+
+Tensor Classifier::vjp(const Tensor& dlogits) {
+    if (!asked_) throw TapeError("classifier", "expected logits() before vjp()");
+    if (!dlogits.defined() || !(dlogits.spec() == last_))
+        throw ShapeError("classifier", str("expected dlogits ", last_, ", got ", dlogits));
+    Tensor result = pull(dlogits);
+    backward_passes_ += last_.shape[0];
+    return result;
+}
+
+Tensor ModelClassifier::run(const Batch& batch, const Query& query) {
+    tape_.reset();
+    // Variables of our own: what the caller does with its images and logits is none of this tape's business.
+    images_ = batch.images.view(batch.images.shape());
+    tape_ = std::make_unique<Tape>();
+    tape_->watch(images_);
+    loaded_.model->eval();
+    logits_ = (*loaded_.model)(
+        images_, {.seed = query.seed, .step = query.step, .restart = query.restart, .ids = batch.ids});
+    return logits_.view(logits_.shape());
+}
+
+Tensor ModelClassifier::pull(const Tensor& dlogits) {
+    return tape_->vjp({logits_}, {dlogits}, {images_})[0];
+}
+
+}  // namespace microtome

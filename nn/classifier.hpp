@@ -1,0 +1,75 @@
+// What attacks, defences and evaluation talk to: logits from images, and gradients of the images from
+// gradients of the logits. Losses live outside, so that one cut serves every attack, detector and ensemble.
+//
+//     Tensor logits = classifier.logits(batch, query);
+//     Tensor g = classifier.vjp(loss_gradient);          // at the images of the last logits()
+//
+// Nothing about a model differs afterwards: it runs in eval mode, and no weight gets a gradient.
+#pragma once
+
+#include "autograd/tape.hpp"
+#include "nn/model_file.hpp"
+
+#include <memory>
+#include <optional>
+
+namespace microtome {
+
+// Images (N, H, W, C) in [0, 1]; targets are classes, i64 (N), or distributions (N, classes), where known; an
+// id per image, by which random draws are made: empty stands for 0, 1, ...
+struct Batch {
+    Tensor images{};
+    Tensor targets{};
+    std::vector<int64_t> ids{};
+};
+
+// Which of an attack's questions this is, so that a randomised defence answers reproducibly.
+struct Query {
+    uint64_t seed = 0;
+    int64_t restart = 0, step = 0;
+};
+
+class Classifier {
+  public:
+    virtual ~Classifier() = default;
+
+    // (N, classes), which no tape follows. Throws ShapeError for images that are not as image() says.
+    Tensor logits(const Batch& batch, const Query& query = {});
+    // sum over classes of dlogits times d logits / d images, of the images' shape, for the last logits(); may
+    // be asked again and again. Throws TapeError before the first, ShapeError for another shape.
+    Tensor vjp(const Tensor& dlogits);
+
+    virtual int64_t classes() const = 0;
+    virtual const ImageOptions& image() const = 0;
+
+    // Passes so far, in images.
+    int64_t forward_passes() const { return forward_passes_; }
+    int64_t backward_passes() const { return backward_passes_; }
+
+  protected:
+    virtual Tensor run(const Batch& batch, const Query& query) = 0;
+    virtual Tensor pull(const Tensor& dlogits) = 0;
+
+  private:
+    int64_t forward_passes_ = 0, backward_passes_ = 0;
+    Spec last_;  // of the logits
+    bool asked_ = false;
+};
+
+// A model of ours.
+class ModelClassifier : public Classifier {
+  public:
+    explicit ModelClassifier(LoadedModel loaded) : loaded_(std::move(loaded)) { loaded_.model->eval(); }
+    int64_t classes() const override { return loaded_.card.options.classes; }
+    const ImageOptions& image() const override { return loaded_.card.options.image; }
+
+  private:
+    Tensor run(const Batch& batch, const Query& query) override;
+    Tensor pull(const Tensor& dlogits) override;
+
+    LoadedModel loaded_;
+    Tensor images_, logits_;
+    std::unique_ptr<Tape> tape_;
+};
+
+}  // namespace microtome
