@@ -59,6 +59,9 @@ TEST_CASE("a classifier's gradients are the model's", "[nn][classifier]") {
     // Nothing about the model differs afterwards, and it was in eval mode all along.
     CHECK(test::state_hash(model) == before);
     CHECK_FALSE(model.training());
+    model.train();
+    CHECK(identical(classifier.logits(batch), logits));
+    CHECK(test::state_hash(model) == before);
 }
 
 TEST_CASE("a classifier refuses what does not fit", "[nn][classifier]") {
