@@ -32,6 +32,7 @@ enum class Mistake {
     unsaved,           // the vjp reads what saves() does not name
     second_order,      // the vjp is right, and constant in what it should depend on
     depends_on_needs,  // rounds differently when the other gradient is not wanted
+    depends_on_saved,  // the same, by what the tape kept
     saves_more,        // for fewer needs
     writes_input,
     zero_over_zero,   // NaN for a cotangent of 0
@@ -105,6 +106,8 @@ struct Product {
                 d[0] = reshape(transpose(d[0]), d[0].shape());
             if (mistake == Mistake::second_order) d[0] = g[0] * stop_gradient(b);
             if (mistake == Mistake::depends_on_needs && !record.needs(1)) d[0] = (d[0] * 3.0) / 3.0;
+            if (mistake == Mistake::depends_on_saved && !record.inputs[0].tensor.defined())
+                d[0] = (d[0] * 3.0) / 3.0;
             if (mistake == Mistake::zero_over_zero) d[0] = (g[0] * g[0] / g[0]) * b;
             if (mistake == Mistake::abstract_shape && d[0].elements() > 0)
                 visit_f32_f64("product", d[0].dtype(), [&]<class T>() { (void)d[0].template data<T>(); });
@@ -190,6 +193,7 @@ TEST_CASE("reading what was not saved is caught, and named", "[gradcheck][self]"
 TEST_CASE("each broken promise is caught by the oracle that is there for it", "[gradcheck][self]") {
     using Names = std::set<std::string>;
     CHECK(caught<Mistake::depends_on_needs>() == Names{"needs"});
+    CHECK(caught<Mistake::depends_on_saved>() == Names{"needs"});
     CHECK(caught<Mistake::saves_more>() == Names{"needs"});
     CHECK(has(caught<Mistake::writes_input>(), "forward"));
     CHECK(has(caught<Mistake::zero_over_zero>(), "cotangents"));

@@ -219,6 +219,14 @@ struct Network {
     }
 };
 
+struct OpNames : OpObserver {
+    std::vector<std::string> seen;
+    void ran(const OpInfo& op, const std::shared_ptr<const void>&, const Tensors&, const Tensors&,
+             const Tensors&) override {
+        seen.emplace_back(op.name);
+    }
+};
+
 std::vector<std::string> saved_by(const Tape& tape) {
     std::vector<std::string> result;
     for (const Tape::Record& record : tape.records()) {
@@ -263,10 +271,19 @@ TEST_CASE("an attack saves nothing for weights, training computes nothing for im
         CHECK_THROWS_AS(tape.gradient(y, x), TapeError);
     }
     {
-        // Everything watched, only the image asked for: the same bits.
+        // Everything watched, only the image asked for: the same bits, and no work for the weights.
         Tape tape;
         tape.watch({x, network.filters, network.weights});
-        CHECK(identical(tape.gradient(network(x), x), image_gradient));
+        Tensor y = network(x);
+        OpNames names;
+        Tensor only;
+        {
+            ObserveOps observe(names);
+            only = tape.gradient(y, x);
+        }
+        CHECK(identical(only, image_gradient));
+        CHECK(names.seen ==
+              Texts{"matmul", "reshape", "max_unpool2d", "apply_gate", "conv2d_input_gradient"});
     }
 }
 
