@@ -33,13 +33,18 @@ const cpu::RowsTable<double>& table() {
 struct Rows {
     int64_t count, length;
 };
-Rows rows_of(const char* where, const Tensor& x) {
+// x (..., C) as rows of channels, of which there may be none.
+Rows channels_of(const char* where, const Tensor& x) {
     if (x.rank() == 0) throw ShapeError(where, "expected at least one axis, got a scalar");
     int64_t length = x.size(-1), count = 1;
     for (int axis = 0; axis + 1 < x.rank(); ++axis) count *= x.size(axis);
-    if (length == 0 && count > 0)
-        throw ShapeError(where, str("expected rows with elements, got ", x.shape()));
     return {count, length};
+}
+Rows rows_of(const char* where, const Tensor& x) {
+    Rows rows = channels_of(where, x);
+    if (rows.length == 0 && rows.count > 0)
+        throw ShapeError(where, str("expected rows with elements, got ", x.shape()));
+    return rows;
 }
 
 void require_same(const char* where, const Tensor& x, const Tensor& y) {
@@ -163,7 +168,7 @@ void layer_norm_input_gradient(const Tensor& g, const Tensor& x, const Tensor& m
 
 void channel_statistics(const Tensor& x, Tensor& mean, Tensor& variance, const KernelContext& context) {
     const char* where = "channel_statistics";
-    Rows rows = rows_of(where, x);
+    Rows rows = channels_of(where, x);
     if (rows.count == 0) throw ShapeError(where, str("expected elements to average, got ", x.shape()));
     require_elements(where, "mean", mean, rows.length);
     require_elements(where, "variance", variance, rows.length);
@@ -182,7 +187,7 @@ void channel_statistics(const Tensor& x, Tensor& mean, Tensor& variance, const K
 
 void scale_shift(const Tensor& x, const Tensor& scale, const Tensor& shift, Tensor& y,
                  const KernelContext& context) {
-    Rows rows = rows_of("scale_shift", x);
+    Rows rows = channels_of("scale_shift", x);
     require_same("scale_shift", x, y);
     require_elements("scale_shift", "scale", scale, rows.length);
     require_elements("scale_shift", "shift", shift, rows.length);
