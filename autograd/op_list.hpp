@@ -78,6 +78,8 @@ struct Matmul;
 struct Conv2d;
 struct Conv2dInputGradient;
 struct Conv2dWeightGradient;
+// dropout.hpp
+struct RandomGate;
 // attention.hpp
 struct Attention;
 struct AttentionInputGradient;
@@ -175,6 +177,7 @@ using AllOps = OpList<
     op::Conv2d,
     op::Conv2dInputGradient,
     op::Conv2dWeightGradient,
+    op::RandomGate,
     op::Attention,
     op::AttentionInputGradient,
     op::MaxPool2d,
