@@ -1,6 +1,7 @@
 #include "apps/bench.hpp"
 
 #include "apps/bench_gemm.hpp"
+#include "apps/bench_step.hpp"
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
 #include "base/json_writer.hpp"
@@ -11,12 +12,13 @@
 namespace microtome::apps {
 
 int bench(const BenchOptions& options) {
-    if (options.suite != "gemm")
-        throw OptionsError("bench", str("expected the suite gemm, got '", options.suite, "'"));
+    if (options.suite != "gemm" && options.suite != "step")
+        throw OptionsError("bench", str("expected the suite gemm or step, got '", options.suite, "'"));
     std::optional<AtomicFile> file;  // opened first: a minute's measurement should not fail on a wrong path
     if (!options.json.empty()) file.emplace(options.json);
     std::vector<BenchRow> rows;
-    int status = bench_gemm(std::cout, rows);
+    int status =
+        options.suite == "gemm" ? bench_gemm(std::cout, rows) : bench_step(options.batch, std::cout, rows);
     if (!file) return status;
 
     JsonWriter json(JsonWriter::Layout::pretty);
@@ -24,7 +26,12 @@ int bench(const BenchOptions& options) {
     for (const BenchRow& row : rows) {
         json.object().field("suite", row.suite).field("name", row.name).field("seconds", row.seconds);
         json.field("gflops", row.gflops).field("peak_gflops", row.peak_gflops);
-        json.field("share_of_peak", row.share_of_peak).end();
+        json.field("share_of_peak", row.share_of_peak);
+        if (row.images_per_second > 0) {
+            json.field("images_per_second", row.images_per_second);
+            json.field("peak_bytes", static_cast<int64_t>(row.peak_bytes));
+        }
+        json.end();
     }
     json.end();
     file->write(json.text() + "\n");

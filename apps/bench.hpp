@@ -1,13 +1,15 @@
 // `microtome bench`: how fast the kernels are on this machine, beside what it could do at best.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace microtome::apps {
 
 struct BenchOptions {
     std::string suite = "gemm";
-    std::string json;  // a file for the rows; empty: none
+    int64_t batch = 32;  // images in a step
+    std::string json;    // a file for the rows; empty: none
 };
 
 // Prints a table of the suite and writes its rows. Returns an ExitStatus.

@@ -1,13 +1,10 @@
 #include "apps/bench_gemm.hpp"
 
 #include "base/text.hpp"
-#include "tensor/cpu/gemm.hpp"
-#include "tensor/cpu/parallel.hpp"
 #include "tensor/kernels/matmul.hpp"
 #include "tensor/storage.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -21,35 +18,6 @@
 
 namespace microtome::apps {
 namespace {
-
-double seconds_of(const std::function<void()>& work) {
-    auto start = std::chrono::steady_clock::now();
-    work();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// The best of at least three runs and a third of a second: what the machine can do when left alone.
-double best_seconds(const std::function<void()>& work) {
-    double best = seconds_of(work), total = 0;
-    for (int run = 0; run < 3 || total < 0.35; ++run) {
-        double seconds = seconds_of(work);
-        best = std::min(best, seconds);
-        total += seconds;
-    }
-    return best;
-}
-
-double peak_gflops(int threads) {
-    std::vector<int64_t> operations(static_cast<std::size_t>(threads));
-    double seconds = best_seconds([&] {
-        cpu::parallel_tasks(threads, threads, [&](int64_t task, int) {
-            float sink[2] = {1e-3f, 1e-3f};
-            operations[static_cast<std::size_t>(task)] =
-                cpu::gemm_kernels().multiply_add_registers(200000, sink);
-        });
-    });
-    return 1e-9 * static_cast<double>(operations[0] * threads) / seconds;
-}
 
 std::shared_ptr<Storage> floats(int64_t count) {
     auto storage = Storage::allocate(static_cast<std::size_t>(count) * sizeof(float), kCpu);

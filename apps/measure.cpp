@@ -1,0 +1,50 @@
+#include "apps/measure.hpp"
+
+#include "tensor/cpu/gemm.hpp"
+#include "tensor/cpu/parallel.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+namespace microtome::apps {
+
+double seconds_of(const std::function<void()>& work) {
+    auto start = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double best_seconds(const std::function<void()>& work) {
+    double best = seconds_of(work), total = 0;
+    for (int run = 0; run < 3 || total < 0.35; ++run) {
+        double seconds = seconds_of(work);
+        best = std::min(best, seconds);
+        total += seconds;
+    }
+    return best;
+}
+
+double median_seconds(const std::function<void()>& work, double least) {
+    work();
+    std::vector<double> runs;
+    for (double total = 0; runs.size() < 5 || total < least; total += runs.back())
+        runs.push_back(seconds_of(work));
+    std::nth_element(runs.begin(), runs.begin() + static_cast<std::ptrdiff_t>(runs.size() / 2), runs.end());
+    return runs[runs.size() / 2];
+}
+
+double peak_gflops(int threads) {
+    std::vector<int64_t> operations(static_cast<std::size_t>(threads));
+    double seconds = best_seconds([&] {
+        cpu::parallel_tasks(threads, threads, [&](int64_t task, int) {
+            float sink[2] = {1e-3f, 1e-3f};
+            operations[static_cast<std::size_t>(task)] =
+                cpu::gemm_kernels().multiply_add_registers(200000, sink);
+        });
+    });
+    return 1e-9 * static_cast<double>(operations[0] * threads) / seconds;
+}
+
+}  // namespace microtome::apps

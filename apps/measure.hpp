@@ -1,0 +1,34 @@
+// How the benchmarks measure.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+
+namespace microtome::apps {
+
+// One line of a benchmark's table and one object of its JSON.
+struct BenchRow {
+    std::string suite;
+    std::string name;
+    double seconds = 0;      // of the fastest run (gemm), of the median run (step)
+    double gflops = 0;       // 10^9 operations per second; a multiply-add counts as two
+    double peak_gflops = 0;  // multiply-adds on registers alone, as many threads, measured in the same run
+    double share_of_peak = 0;
+    double images_per_second = 0;  // 0 where there are no images
+    std::size_t peak_bytes =
+        0;  // the most that tensors held at once, less what they held before; 0: not measured
+};
+
+double seconds_of(const std::function<void()>& work);
+
+// The best of at least three runs and a third of a second: what the machine can do when left alone.
+double best_seconds(const std::function<void()>& work);
+
+// The median of at least five runs and `least` seconds, after one that does not count.
+double median_seconds(const std::function<void()>& work, double least);
+
+// Multiply-adds on registers alone: what the processor could do at best, in 10^9 operations per second.
+double peak_gflops(int threads);
+
+}  // namespace microtome::apps
