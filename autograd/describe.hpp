@@ -24,6 +24,7 @@ template <class Op> concept has_gates = requires(const typename Op::Attributes& 
     { Op::gates(a, in) } -> std::same_as<Specs>; };
 template <class Op> concept has_workspace = requires(const typename Op::Attributes& a, const Specs& in) {
     { Op::workspace(a, in) } -> std::same_as<std::size_t>; };
+template <class Op> concept has_in_place = requires { { Op::in_place } -> std::convertible_to<int>; };
 template <class Op> concept has_reason = requires { { Op::not_differentiable } -> std::convertible_to<std::string_view>; };
 template <class Op> concept has_saves = requires(const typename Op::Attributes& a, Needs n) {
     { Op::saves(a, n) } -> std::same_as<Saves>; };
@@ -80,6 +81,7 @@ const OpInfo& describe() {
             op.gates = [](const void* a, const Specs& in) { return Op::gates(as(a), in); };
         if constexpr (has_workspace<Op>)
             op.workspace = [](const void* a, const Specs& in) { return Op::workspace(as(a), in); };
+        if constexpr (has_in_place<Op>) op.in_place = Op::in_place;
         if constexpr (has_reason<Op>) {
             op.not_differentiable = Op::not_differentiable;
         } else {

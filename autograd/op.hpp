@@ -36,6 +36,10 @@
 //               forward finds them allocated behind the outputs when some tape needs them, and absent
 //               otherwise.
 //   workspace   optional: bytes of scratch memory that forward wants.
+//   in_place    optional: an input, `static constexpr int in_place = 0`, whose memory a plan may give to the
+//   first
+//               output when both have one spec and nobody reads the input afterwards. forward must then read
+//               each of its elements no later than it writes the output's at the same place.
 //   saves       what a vjp that computes the gradients in `needs` reads again: inputs, outputs, gates.
 //   Nothing
 //               else is kept; reading what was not saved is an error.
@@ -142,6 +146,7 @@ struct OpInfo {
     Tensors (*view)(const void* attributes, const Tensors& inputs) = nullptr;         // or forward
     Specs (*gates)(const void* attributes, const Specs& inputs) = nullptr;            // may be null
     std::size_t (*workspace)(const void* attributes, const Specs& inputs) = nullptr;  // may be null
+    int in_place = -1;                                                                // -1: none
     Saves (*saves)(const void* attributes, Needs) = nullptr;
     Tensors (*vjp)(const void* attributes, const Recorded&, const Tensors& g) = nullptr;
 

@@ -59,8 +59,13 @@ class Plan::Builder : public OpObserver {
         steps_.assign(std::make_move_iterator(alive.rbegin()), std::make_move_iterator(alive.rend()));
     }
 
-    // A view lives in the memory of what it shows: its root. A root lives from the step that writes it to the
-    // last one that reads it or a view of it.
+    // Which value owns the memory that v lies in: itself unless v is a view, or was calculated in place.
+    int root(int v) const {
+        while (root_[v] != v) v = root_[v];
+        return v;
+    }
+
+    // A value lives from the step that writes it to the last one that reads it or a view of it.
     void find_lifetimes(const std::vector<int>& inputs, const std::vector<int>& results) {
         const int last = static_cast<int>(steps_.size());
         root_.resize(seen_.size());
@@ -72,17 +77,35 @@ class Plan::Builder : public OpObserver {
         for (int v : inputs) from_[v] = 0, to_[v] = last;
         for (int s = 0; s < last; ++s) {
             const Step& step = steps_[s];
-            for (int v : step.inputs) to_[root_[v]] = std::max(to_[root_[v]], s);
+            for (int v : step.inputs) to_[root(v)] = std::max(to_[root(v)], s);
             for (int v : step.outputs) {
-                if (step.op->view != nullptr) {
-                    root_[v] = root_[step.inputs[0]];
-                } else {
-                    from_[v] = s;
-                    to_[v] = s;
-                }
+                if (step.op->view != nullptr)
+                    root_[v] = root(step.inputs[0]);
+                else
+                    from_[v] = to_[v] = s;
             }
         }
-        for (int v : results) to_[root_[v]] = last;
+        for (int v : results) to_[root(v)] = last;
+        for (int s = 0; s < last; ++s)
+            if (may_run_in_place(steps_[s], s)) run_in_place(steps_[s]);
+    }
+
+    // Whether nobody needs the input any more, and whatever else the step reads in its memory lies in the
+    // same places.
+    bool may_run_in_place(const Step& step, int s) const {
+        if (step.op->in_place < 0) return false;
+        const int input = step.inputs[step.op->in_place], owner = root(input);
+        if (from_[owner] < 0 || to_[owner] != s) return false;
+        const Spec& spec = seen_[step.outputs[0]].spec();
+        if (!(seen_[input].spec() == spec) || seen_[owner].spec().bytes() != spec.bytes()) return false;
+        return std::all_of(step.inputs.begin(), step.inputs.end(),
+                           [&](int v) { return root(v) != owner || seen_[v].spec() == spec; });
+    }
+    void run_in_place(const Step& step) {
+        const int output = step.outputs[0], owner = root(step.inputs[step.op->in_place]);
+        root_[output] = owner;
+        to_[owner] = to_[output];
+        from_[output] = -1;
     }
 
     // Largest first, each at the lowest place where nothing that lives at the same time lies.
@@ -90,6 +113,8 @@ class Plan::Builder : public OpObserver {
         auto bytes = [&](int v) {
             return (seen_[v].spec().bytes() + kAlignment - 1) / kAlignment * kAlignment;
         };
+        for (const Step& step : steps_)
+            for (int v : step.outputs) plan.value_bytes_ += step.op->view == nullptr ? bytes(v) : 0;
         std::vector<int> order;
         for (std::size_t v = 0; v < seen_.size(); ++v)
             if (from_[v] >= 0) order.push_back(static_cast<int>(v));
@@ -106,10 +131,11 @@ class Plan::Builder : public OpObserver {
             }
             plan.places_[v] = static_cast<int64_t>(at);
             plan.arena_bytes_ = std::max(plan.arena_bytes_, at + bytes(v));
-            plan.value_bytes_ += bytes(v);
             auto by_place = [&](int a, int b) { return plan.places_[a] < plan.places_[b]; };
             placed.insert(std::upper_bound(placed.begin(), placed.end(), v, by_place), v);
         }
+        for (std::size_t v = 0; v < seen_.size(); ++v)
+            plan.places_[v] = plan.places_[root(static_cast<int>(v))];
     }
 
     void require_all_bound(const Plan& plan) {
@@ -133,7 +159,7 @@ class Plan::Builder : public OpObserver {
             if (!seen_[v].is_abstract())
                 plan.tensors_[v] = seen_[v];
             else if (plan.places_[v] >= 0)
-                plan.tensors_[v] = arena.placed(seen_[v].spec(), plan.places_[v]);
+                plan.tensors_[v] = arena.placed(seen_[v].spec(), plan.places_[v]);  // of a view, for now
         }
         for (Step& step : steps_) {
             if (step.op->view == nullptr) {

@@ -10,6 +10,7 @@ struct op::Clamp {
     static constexpr std::string_view formula = "y = min(max(x, low), high)";
     static constexpr std::string_view kinks = "x = low and x = high: the derivative is 0, as it is outside";
     static constexpr SecondOrder second_order = SecondOrder::closed;
+    static constexpr int in_place = 0;
     struct Attributes {
         double low = 0, high = 1;
         void each(auto&& field) const {

@@ -30,6 +30,7 @@ inline Spec gate_spec(const Spec& x) {
 template <class Op, kernels::Unary kernel>
 struct UnaryOp {
     using Attributes = NoAttributes;
+    static constexpr int in_place = 0;
     static Specs shape_rule(const Attributes&, const Specs& in) {
         require_floating(Op::name, in[0]);
         return {in[0]};
@@ -43,6 +44,7 @@ struct UnaryOp {
 template <class Op, kernels::Binary kernel>
 struct BinaryOp {
     using Attributes = NoAttributes;
+    static constexpr int in_place = 0;
     static Specs shape_rule(const Attributes&, const Specs& in) {
         require_floating(Op::name, in[0]);
         require_same_dtype(Op::name, in);

@@ -9,6 +9,7 @@ struct op::Relu6 {
     static constexpr std::string_view kinks = "x = 0 and x = 6: the derivative is 0";
     static constexpr SecondOrder second_order = SecondOrder::closed;
     using Attributes = NoAttributes;
+    static constexpr int in_place = 0;
 
     static Specs shape_rule(const Attributes&, const Specs& in) {
         require_floating(name, in[0]);

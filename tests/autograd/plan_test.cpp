@@ -78,6 +78,43 @@ TEST_CASE("a plan allocates nothing while it runs, and less than the tape", "[pl
     CHECK(memory_use().peak == held);
 }
 
+TEST_CASE("a plan works in place where nobody looks back", "[plan]") {
+    const int64_t bytes = 8 * 1024;
+    auto arena = [&](const Plan::Function& f) {
+        return static_cast<int64_t>(Plan::trace({f64({1024})}, f).arena_bytes()) / bytes;
+    };
+    // The input has a place of its own; a chain shares another.
+    CHECK(arena([](const Tensors& in) -> Tensors { return {exp(-(in[0] + in[0]))}; }) == 2);
+    // The middle is read again behind what it leads to.
+    CHECK(arena([](const Tensors& in) -> Tensors {
+              Tensor a = in[0] + in[0], b = exp(a);
+              return {a * b};
+          }) == 3);
+    // A result stays.
+    CHECK(arena([](const Tensors& in) -> Tensors {
+              Tensor a = in[0] + in[0];
+              return {a, exp(a)};
+          }) == 3);
+    // Through a view of all, and not beside a view of a part: row 0 is read again for every row.
+    auto run = [](const Plan::Function& f) {
+        Tensor x = uniform({16, 64});
+        CHECK(identical(Plan::trace({x.spec()}, f).run({x})[0], f({x})[0]));
+    };
+    run([](const Tensors& in) -> Tensors { return {exp(reshape(in[0] * in[0], Shape{1024}))}; });
+    run([](const Tensors& in) -> Tensors {
+        Tensor a = in[0] * in[0];
+        return {a * slice(a, 0, 0, 1)};
+    });
+    run([](const Tensors& in) -> Tensors {
+        Tensor a = in[0] * in[0];
+        return {a * transpose(reshape(a, Shape{64, 16}))};
+    });
+    run([](const Tensors& in) -> Tensors {
+        Tensor a = in[0] * 2.0;
+        return {relu(a + a) * relu(-a)};
+    });
+}
+
 TEST_CASE("a plan calculates constants once and drops what leads nowhere", "[plan]") {
     SmallNet net;
     Plan plan = plan_of(net, 1);
