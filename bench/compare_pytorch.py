@@ -5,7 +5,8 @@
 
 Steps compared, at 180 x 180 pixels:
   forward          logits in eval mode, nothing recorded
-  input gradient   eval mode, gradient of the summed cross-entropy by the image alone
+  input gradient   eval mode, gradient of the summed cross-entropy by the image alone: in microtome on the tape,
+                   and traced once as a plan
   training         train mode, mean cross-entropy, Adam
 
 Each round runs microtome's `bench --suite step`, then every PyTorch variant; the table shows medians over rounds,
@@ -24,6 +25,8 @@ import tempfile
 import time
 
 STEPS = ["forward", "input_gradient", "training"]
+OURS = {"forward": "forward", "input_gradient": "input_gradient", "input_gradient_plan": "input_gradient",
+        "training": "training"}  # microtome's steps, and what each is held against
 
 
 def lung_cnn(torch):
@@ -108,16 +111,18 @@ def main():
         return time_variant(options.variant, options.step, options.batch, options.threads, options.seconds)
 
     variants = ["eager", "channels_last"] + (["compile", "compile channels_last"] if options.compile else [])
-    ours = {step: [] for step in STEPS}
+    ours = {step: [] for step in OURS}
     theirs = {step: {v: [] for v in variants} for step in STEPS}
-    memory = {step: {} for step in STEPS}
+    our_memory = {}
+    their_memory = {step: {} for step in STEPS}
     version = "?"
     for round_number in range(options.rounds):
         print(f"round {round_number + 1} of {options.rounds}", file=sys.stderr)
         rows = microtome_rates(options.microtome, options.batch, options.threads)
-        for step in STEPS:
+        for step in OURS:
             ours[step].append(rows[step]["images_per_second"])
-            memory[step]["microtome"] = rows[step]["peak_bytes"]
+            our_memory[step] = rows[step]["peak_bytes"]
+        for step in STEPS:
             for variant in variants:
                 line = subprocess.run(
                     [sys.executable, __file__, "--variant", variant, "--step", step, "--batch", str(options.batch),
@@ -125,23 +130,24 @@ def main():
                     check=True, capture_output=True, text=True).stdout
                 result = json.loads(line.strip().splitlines()[-1])
                 theirs[step][variant].append(result["rate"])
-                memory[step][variant] = min(result["peak_bytes"], memory[step].get(variant, result["peak_bytes"]))
+                their_memory[step][variant] = min(result["peak_bytes"],
+                                                  their_memory[step].get(variant, result["peak_bytes"]))
                 version = result["torch"]
 
     print(f"PyTorch {version}, {options.threads} threads, batch {options.batch}, medians of {options.rounds} rounds\n")
     print("| step | microtome img/s | " + " | ".join(f"{v} img/s" for v in variants) + " | ratio to the best (min - max) |")
     print("|---|---|" + "---|" * len(variants) + "---|")
-    for step in STEPS:
+    for name, step in OURS.items():
         best = max(variants, key=lambda v: statistics.median(theirs[step][v]))
-        ratios = [a / b for a, b in zip(ours[step], theirs[step][best])]
+        ratios = [a / b for a, b in zip(ours[name], theirs[step][best])]
         cells = " | ".join(f"{statistics.median(theirs[step][v]):.1f}" for v in variants)
-        print(f"| {step.replace('_', ' ')} | {statistics.median(ours[step]):.1f} | {cells} | "
+        print(f"| {name.replace('_', ' ')} | {statistics.median(ours[name]):.1f} | {cells} | "
               f"{statistics.median(ratios):.2f} ({min(ratios):.2f} - {max(ratios):.2f}) |")
     print("\n| step | microtome peak MB | " + " | ".join(f"{v} peak MB" for v in variants) + " |")
     print("|---|---|" + "---|" * len(variants))
-    for step in STEPS:
-        print(f"| {step.replace('_', ' ')} | {memory[step]['microtome'] / 1e6:.0f} | "
-              + " | ".join(f"{memory[step][v] / 1e6:.0f}" for v in variants) + " |")
+    for name, step in OURS.items():
+        print(f"| {name.replace('_', ' ')} | {our_memory[name] / 1e6:.0f} | "
+              + " | ".join(f"{their_memory[step][v] / 1e6:.0f}" for v in variants) + " |")
 
 
 if __name__ == "__main__":
