@@ -5,6 +5,7 @@
 #include "autograd/ops/attention.hpp"
 #include "autograd/ops/comparison.hpp"
 #include "autograd/ops/control.hpp"
+#include "autograd/ops/dropout.hpp"
 #include "autograd/ops/elementwise.hpp"
 #include "autograd/ops/image.hpp"
 #include "autograd/ops/indexing.hpp"

@@ -46,7 +46,9 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets) {
     require_logits("cross_entropy", logits);
     if (targets.dtype() == Dtype::i64) {
         require_labels("cross_entropy", logits, targets);
-        return logsumexp(logits) - of_label(logits, targets);
+        // Named, because the order of operands is the compiler's choice, and tapes shall be the same.
+        const Tensor chosen = of_label(logits, targets);
+        return logsumexp(logits) - chosen;
     }
     if (!(targets.spec() == logits.spec()))
         throw ShapeError("cross_entropy", str("expected targets ", logits.spec(), " or i64(", logits.size(0),
