@@ -9,9 +9,11 @@
 namespace microtome {
 namespace {
 
-// Tapes alive on this thread, outermost first, and how many PauseTapes are in scope.
+// Tapes alive on this thread, outermost first. Each has a number that says when it was made, and those up to
+// `paused` are paused.
 thread_local std::vector<Tape*> tapes;
-thread_local int pauses = 0;
+thread_local uint64_t tapes_made = 0;
+thread_local uint64_t paused = 0;
 thread_local std::vector<OpObserver*> observers;
 
 class Flag {
@@ -147,10 +149,11 @@ Tensors apply(const OpInfo& op, std::shared_ptr<const void> attributes, const Te
 
     std::vector<Tape*> recording;
     bool want_gates = false;
-    if (pauses == 0 && op.vjp != nullptr) {
+    if (op.vjp != nullptr) {
         for (Tape* tape : tapes) {
+            if (tape->walking_ || tape->number_ <= paused) continue;
             Needs needs = tape->needs_of(inputs);
-            if (tape->walking_ || !needs.any()) continue;
+            if (!needs.any()) continue;
             recording.push_back(tape);
             want_gates = want_gates || op.saves(attributes.get(), needs).has_gates();
         }
@@ -196,7 +199,7 @@ ObserveOps::~ObserveOps() {
     observers.pop_back();
 }
 
-Tape::Tape() {
+Tape::Tape() : number_(++tapes_made) {
     tapes.push_back(this);
 }
 
@@ -204,12 +207,10 @@ Tape::~Tape() {
     std::erase(tapes, this);
 }
 
-PauseTapes::PauseTapes() {
-    ++pauses;
-}
+PauseTapes::PauseTapes() : paused_before_(std::exchange(paused, tapes_made)) {}
 
 PauseTapes::~PauseTapes() {
-    --pauses;
+    paused = paused_before_;
 }
 
 const Tensor& Tape::watch(const Tensor& x) {

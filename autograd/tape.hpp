@@ -90,6 +90,7 @@ class Tape {
               const Tensors& outputs, const Tensors& gates);
     int variable(const Tensor& x, const char* role) const;
 
+    const uint64_t number_;  // of the tapes this thread has made, from 1
     std::vector<Record> records_;
     std::unordered_map<uint64_t, int> variables_;  // a tensor's id to its variable
     int variable_count_ = 0;
@@ -98,13 +99,18 @@ class Tape {
     bool released_ = false;
 };
 
-// Nothing is recorded on any tape while one of these is in scope.
+// While one of these is in scope, nothing is recorded on the tapes that were there before it. A tape made
+// inside records as always: what calculates gradients for itself, like the vjp of a fused op, does not notice
+// a pause around it.
 class PauseTapes {
   public:
     PauseTapes();
     ~PauseTapes();
     PauseTapes(const PauseTapes&) = delete;
     PauseTapes& operator=(const PauseTapes&) = delete;
+
+  private:
+    const uint64_t paused_before_;
 };
 
 // y = f(x) and the directional derivative J v, by reverse mode twice: u -> J^T u is linear, and the transpose

@@ -2,15 +2,19 @@
 
 #include "autograd/describe.hpp"
 #include "autograd/ops/arithmetic.hpp"
+#include "autograd/ops/attention.hpp"
 #include "autograd/ops/control.hpp"
 #include "autograd/ops/elementwise.hpp"
 #include "autograd/ops/linear.hpp"
+#include "autograd/ops/normalization.hpp"
 #include "autograd/ops/pooling.hpp"
 #include "autograd/ops/reductions.hpp"
 #include "autograd/ops/shaping.hpp"
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <functional>
+#include <memory>
 #include <thread>
 
 using namespace microtome;
@@ -325,6 +329,58 @@ TEST_CASE("nothing is recorded while tapes are paused", "[tape]") {
     CHECK_FALSE(tape.follows(unseen));
     CHECK(tape.records().size() == 1);
     CHECK(elements(tape.gradient(y * y, x)) == Numbers{108});
+}
+
+TEST_CASE("a tape made during a pause records", "[tape]") {
+    Tensor x = vector_of({2, 3});
+    Tape around;
+    around.watch(x);
+    auto gone = std::make_unique<Tape>();
+    {
+        PauseTapes pause;
+        Tape tape;
+        tape.watch(x);
+        gone.reset();  // a tape fewer before the pause does not pause those after it
+        CHECK(elements(tape.gradient(x * x, x)) == Numbers{4, 6});
+        {
+            PauseTapes also_this_one;
+            CHECK_FALSE(tape.follows(x * x));
+        }
+        CHECK(tape.follows(x * x));
+        CHECK(elements(jvp([](const Tensor& t) { return t * t; }, x, x).second) == Numbers{8, 18});
+    }
+    CHECK(around.records().empty());
+    CHECK(around.follows(x * x));
+}
+
+TEST_CASE("second derivatives of fused ops under a pause", "[tape]") {
+    // The vjp of a fused op's vjp makes a tape of its own.
+    const Tensor x = uniform({2, 3, 12}, -1, 1, 7), scale = uniform({12}, 0.5, 1.5, 8),
+                 shift = uniform({12}, -1, 1, 9), v = uniform({2, 3, 12}, -1, 1, 10);
+    using Function = std::function<Tensor(const Tensor&)>;
+    const std::vector<Function> functions{
+        [](const Tensor& t) { return sum(square(attention(t, 2))); },
+        [&](const Tensor& t) { return sum(square(layer_norm(t, scale, shift, 1e-5))); }};
+    for (const Function& f : functions) {
+        Tensor hessian_times_v;
+        {
+            Tape outer;
+            outer.watch(x);
+            Tape inner;
+            inner.watch(x);
+            Tensor g = inner.gradient(f(x), x);
+            hessian_times_v = outer.vjp({g}, {v}, {x})[0];
+            PauseTapes pause;
+            CHECK(identical(outer.vjp({g}, {v}, {x})[0], hessian_times_v));
+        }
+        for (double element : elements(hessian_times_v)) CHECK(element != 0);
+        PauseTapes pause;
+        Tape outer;
+        outer.watch(x);
+        Tape inner;
+        inner.watch(x);
+        CHECK(identical(outer.vjp({inner.gradient(f(x), x)}, {v}, {x})[0], hessian_times_v));
+    }
 }
 
 TEST_CASE("shapes alone go through a network and back", "[tape]") {
