@@ -1,6 +1,7 @@
 // Layers that leave something out at random in train mode and do nothing in eval mode. What is left out
 // depends on the pass's seed, step and restart, on the layer's name and on each sample's id: not on the
-// batch.
+// batch. A plan needs these as inputs, in the pass's key: one traced without is refused, because each replay
+// would leave out the same.
 #pragma once
 
 #include "nn/module.hpp"
@@ -9,7 +10,7 @@ namespace microtome {
 
 // Each element is 0 with probability `rate` and divided by 1 - rate otherwise (Srivastava et al. 2014, in the
 // inverted form). Throws OptionsError for a rate outside [0, 1), and in train mode for a pass that does not
-// say its step.
+// say its step; ShapeError for a key that is none, and for ids that are not one per sample.
 class Dropout : public Module {
   public:
     explicit Dropout(double rate);

@@ -77,6 +77,11 @@ struct Pass {
     int64_t restart = 0;         // of an attack
     std::vector<int64_t> ids{};  // one per sample; empty: their places in the batch
 
+    // The same as tensors, so that they can be inputs of a plan and differ from replay to replay. Where they
+    // are given, they count.
+    Tensor key{};         // i64 (4) from key_tensor(), for seed, step and restart; its purpose is not used
+    Tensor sample_ids{};  // i64 (N)
+
     // Called before each module runs and after it has, inner modules in between.
     std::function<void(const Module&, const Tensor& x)> before{};
     std::function<void(const Module&, const Tensor& x, const Tensor& y)> after{};
