@@ -5,6 +5,9 @@ namespace microtome {
 Tensor Classifier::logits(const Batch& batch, const Query& query) {
     if (!batch.images.defined() || batch.images.rank() != 4)
         throw ShapeError("classifier", str("expected images (N,H,W,C), got ", batch.images));
+    if (!batch.ids.empty() && static_cast<int64_t>(batch.ids.size()) != batch.images.size(0))
+        throw ShapeError("classifier", str("expected an id for each of ", batch.images.size(0),
+                                           " images or none, got ", batch.ids.size()));
     asked_ = false;
     Tensor result = run(batch, query);
     forward_passes_ += batch.images.size(0);

@@ -33,7 +33,8 @@ class Classifier {
   public:
     virtual ~Classifier() = default;
 
-    // (N, classes), which no tape follows. Throws ShapeError for images that are not as image() says.
+    // (N, classes), which no tape follows. Throws ShapeError for images that are not as image() says, and
+    // for ids that are not one per image.
     Tensor logits(const Batch& batch, const Query& query = {});
     // sum over classes of dlogits times d logits / d images, of the images' shape, for the last logits(); may
     // be asked again and again. Throws TapeError before the first, ShapeError for another shape.

@@ -28,6 +28,8 @@ double spread(const Initializer& initializer, const Shape& shape) {
 Tensor initial_value(const Initializer& initializer, const Spec& spec, uint64_t seed, std::string_view name) {
     using Law = Initializer::Law;
     const double amount = spread(initializer, spec.shape);
+    if (spec.dtype != Dtype::f32 && spec.dtype != Dtype::f64)
+        throw DtypeError("initialize", str("expected f32 or f64, got ", spec));
     if (initializer.law == Law::constant) return Tensor::full(spec.shape, amount, spec.dtype, spec.device);
 
     RandomKey key{.seed = seed, .purpose = purpose_of(str("initialize:", name))};

@@ -16,6 +16,10 @@ int64_t positive(const char* layer, const char* what, int64_t size) {
     return size;
 }
 
+void require_padding(const char* layer, int64_t padding) {
+    if (padding < 0) throw OptionsError(layer, str("expected a padding of 0 or more, got ", padding));
+}
+
 Initializer bias_start(const std::optional<Initializer>& stated, int64_t fan_in) {
     return stated.value_or(uniform_within(1 / std::sqrt(static_cast<double>(fan_in))));
 }
@@ -23,6 +27,7 @@ Initializer bias_start(const std::optional<Initializer>& stated, int64_t fan_in)
 PoolOptions window(const char* layer, int64_t size, int64_t stride, int64_t padding) {
     positive(layer, "a window", size);
     positive(layer, "a stride", stride ? stride : size);
+    require_padding(layer, padding);
     return {.kernel_h = size,
             .kernel_w = size,
             .stride_h = stride ? stride : size,
@@ -76,6 +81,9 @@ Conv2d::Conv2d(int64_t in, int64_t out, const Conv2dOptions& options)
            options.kernel,
            positive("conv2d", "input channels", in) / positive("conv2d", "groups", options.groups)},
           options.weight_start, DiskLayout::channels_first)) {
+    positive("conv2d", "a stride", options.stride);
+    positive("conv2d", "a dilation", options.dilation);
+    require_padding("conv2d", options.padding);
     if (in % options.groups || out % options.groups)
         throw OptionsError("conv2d", str("expected channels that ", options.groups, " groups divide, got ",
                                          in, " in and ", out, " out"));

@@ -1,5 +1,5 @@
 // The layers that classifiers are built of. Images are (N, H, W, C); options follow PyTorch unless said
-// otherwise. Constructors throw OptionsError for sizes below 1.
+// otherwise. Constructors throw OptionsError for sizes below 1 and paddings below 0.
 #pragma once
 
 #include "autograd/ops/pooling.hpp"

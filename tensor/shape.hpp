@@ -47,16 +47,17 @@ class Shape {
         return product;
     }
 
-    // The same shape with one axis replaced, removed or inserted.
+    // The same shape with one axis replaced, or removed.
     Shape with(int axis, int64_t size) const {
         Shape result = *this;
         result.sizes_[normalize(axis)] = size;
         return Shape(std::span(result.begin(), result.end()));
     }
     Shape without(int axis) const {
+        const int gone = normalize(axis);
         Shape result;
         for (int i = 0; i < rank_; ++i)
-            if (i != normalize(axis)) result.sizes_[result.rank_++] = sizes_[i];
+            if (i != gone) result.sizes_[result.rank_++] = sizes_[i];
         return result;
     }
 

@@ -12,6 +12,7 @@ namespace microtome {
 namespace {
 
 constexpr std::align_val_t kAlignment{64};
+constexpr std::size_t kMost = std::size_t{1} << 62;  // bytes; rounding up cannot overflow below it
 
 // Small blocks in steps of 64 bytes, larger ones in eighths of a power of two: at most 1/8 is wasted.
 std::size_t size_class(std::size_t bytes) {
@@ -23,8 +24,9 @@ std::size_t size_class(std::size_t bytes) {
 class CpuAllocator {
   public:
     std::byte* take(std::size_t bytes) {
-        std::size_t rounded = size_class(bytes);
         std::lock_guard lock(mutex_);
+        if (bytes > kMost) refuse(bytes);
+        std::size_t rounded = size_class(bytes);
         std::byte* block = nullptr;
         if (auto& kept = kept_[rounded]; !kept.empty()) {
             block = kept.back();
@@ -71,13 +73,16 @@ class CpuAllocator {
   private:
     std::byte* fresh(std::size_t bytes) {
         void* block = operator new(bytes, kAlignment, std::nothrow);
-        if (block == nullptr)
-            throw DeviceError(
-                "memory",
-                str("expected ", bytes, " more bytes on the cpu, which has too little left; tensors hold ",
-                    use_.current, " bytes, and ", use_.cached, " are kept for reuse"),
-                "a smaller batch needs less");
+        if (block == nullptr) refuse(bytes);
         return static_cast<std::byte*>(block);
+    }
+
+    [[noreturn]] void refuse(std::size_t bytes) const {
+        throw DeviceError(
+            "memory",
+            str("expected ", bytes, " more bytes on the cpu, which has too little left; tensors hold ",
+                use_.current, " bytes, and ", use_.cached, " are kept for reuse"),
+            "a smaller batch needs less");
     }
 
     std::mutex mutex_;

@@ -90,7 +90,7 @@ void Tensor::copy_from(const Tensor& other) {
 
 Tensor Tensor::view(const Shape& shape, int64_t offset) const {
     if (!defined()) throw ShapeError("view", "expected a tensor, got an undefined one");
-    if (offset < 0 || offset + shape.elements() > elements())
+    if (offset < 0 || offset > elements() - shape.elements())
         throw ShapeError("view", str("expected at most the ", elements(), " elements of ", spec_, ", got ",
                                      shape, " from element ", offset, " on"));
     Tensor result = *this;
@@ -105,6 +105,9 @@ Tensor Tensor::placed(const Spec& spec, int64_t offset) const {
         static_cast<std::size_t>(offset) + spec.bytes() > spec_.bytes() || !(spec.device == device()))
         throw ShapeError("placed",
                          str("expected memory for ", spec, " from byte ", offset, " on, got ", spec_));
+    if ((offset_ + static_cast<std::size_t>(offset)) % size_of(spec.dtype) != 0)
+        throw ShapeError("placed", str("expected a place at a multiple of ", size_of(spec.dtype),
+                                       " bytes for ", spec, ", got ", offset));
     Tensor result = *this;
     result.spec_ = spec;
     result.offset_ += static_cast<std::size_t>(offset);

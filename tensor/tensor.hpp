@@ -89,7 +89,7 @@ class Tensor {
     Tensor view(const Shape& shape, int64_t offset = 0) const;
 
     // A tensor in this one's memory, from byte `offset` on: how a plan places its values in one block. Throws
-    // ShapeError when it does not fit inside.
+    // ShapeError when it does not fit inside, or lies where elements of its type cannot.
     Tensor placed(const Spec& spec, int64_t offset) const;
 
     uint64_t id() const { return id_; }

@@ -45,7 +45,7 @@ const OpInfo& op_info<op::BroadcastTo>() {
 }
 
 Tensor broadcast_to(const Tensor& x, const Shape& shape) {
-    return x.shape() == shape ? x : apply<op::BroadcastTo>({shape}, {x})[0];
+    return x.defined() && x.shape() == shape ? x : apply<op::BroadcastTo>({shape}, {x})[0];
 }
 
 }  // namespace microtome

@@ -43,7 +43,7 @@ const OpInfo& op_info<op::Cast>() {
 }
 
 Tensor cast(const Tensor& x, Dtype dtype) {
-    if (x.dtype() == dtype) return x;
+    if (x.defined() && x.dtype() == dtype) return x;
     if (is_floating(x.dtype()) && is_floating(dtype)) return apply<op::Cast>({dtype}, {x})[0];
     PauseTapes pause;  // integers have no gradient
     return apply<op::Cast>({dtype}, {x})[0];

@@ -74,9 +74,11 @@ const OpInfo& op_info<op::Concat>() {
 }
 
 Tensor concat(const Tensors& xs, int axis) {
-    if (xs.size() == 1) return xs[0];
+    if (!xs.empty() && xs[0].defined()) {
+        axis = xs[0].shape().normalize(axis);
+        if (xs.size() == 1) return xs[0];
+    }
     Tensors parts = xs;
-    if (!parts.empty() && parts[0].defined()) axis = parts[0].shape().normalize(axis);
     while (parts.size() > kMostInputs) {
         Tensors joined;
         for (std::size_t i = 0; i < parts.size(); i += kMostInputs) {

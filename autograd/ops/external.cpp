@@ -149,6 +149,7 @@ Tensors external(const ExternalFunction& function, const Tensors& inputs) {
 
 Tensor external(const std::string& name, const Tensor& x, const std::function<Tensor(const Tensor&)>& forward,
                 const std::function<Tensor(const Tensor& x, const Tensor& g)>& vjp) {
+    if (!forward) throw OptionsError(name, "expected a function, got none");
     ExternalFunction function{.name = name,
                               .shape_rule = [](const Specs& in) { return in; },
                               .forward = [forward](const Tensors& in) { return Tensors{forward(in[0])}; }};

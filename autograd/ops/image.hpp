@@ -18,7 +18,8 @@ Tensor resize_bilinear(const Tensor& x, int64_t oh, int64_t ow, Antialias antial
 Tensor resize_bicubic(const Tensor& x, int64_t oh, int64_t ow, Antialias antialias = Antialias::no);
 
 // Each channel convolved with a Gaussian of standard deviation sigma, cut at radius and normalised; the image
-// is mirrored at its edge pixels, which are not repeated (reflect-101, as in OpenCV and torchvision).
+// is mirrored at its edge pixels, which are not repeated (reflect-101, as in OpenCV and torchvision). Throws
+// OptionsError unless sigma > 0 and the radius is from 0 to kMostBlurRadius.
 Tensor gaussian_blur(const Tensor& x, double sigma, int64_t radius);
 
 // x seen through an affine map, theta (N, 2, 3): pixel (X, Y) of the result, in coordinates where the image

@@ -21,12 +21,12 @@ inline void require_channels(std::string_view op, const Spec& x, std::span<const
     if (x.shape.rank() < 1) throw ShapeError(op, str("expected x (..., C), got ", x));
     if (!(eps > 0)) throw OptionsError(op, str("expected eps > 0, got ", eps));
     for (const Spec& vector : vectors) {
-        if (vector.dtype != x.dtype)
-            throw DtypeError(op, str("expected inputs of one type, got ", x, " and ", vector),
-                             "cast() one of them");
         if (!(vector.shape == Shape{x.shape[-1]}))
             throw ShapeError(op, str("expected one number for each channel (", x.shape[-1], ") of x ", x,
                                      ", got ", vector));
+        if (vector.dtype != x.dtype)
+            throw DtypeError(op, str("expected inputs of one type, got ", x, " and ", vector),
+                             "cast() one of them");
     }
 }
 

@@ -71,6 +71,7 @@ struct op::Resample {
         return {{in[0].shape.with(a.axis, after), in[0].dtype, in[0].device}};
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
+        if (out[0].elements() == 0) return;
         const SparseMatrix map = matrix(a);
         kernels::apply_along_axis(a.adjoint ? map.transposed() : map, in[0], a.axis, out[0], context);
     }
@@ -137,9 +138,7 @@ Tensor resize_bicubic(const Tensor& x, int64_t oh, int64_t ow, Antialias antiali
 
 Tensor gaussian_blur(const Tensor& x, double sigma, int64_t radius) {
     if (x.rank() != 4) throw ShapeError("gaussian_blur", str("expected x (N, H, W, C), got ", x.spec()));
-    if (!(sigma > 0) || radius < 0)
-        throw OptionsError("gaussian_blur", str("expected sigma above 0 and a radius of 0 or more, got ",
-                                                sigma, " and ", radius));
+    require_blur(sigma, radius);
     const int64_t h = x.size(1), w = x.size(2);
     const Tensor y = apply<op::Resample>({1, Filter::gaussian, h, h, sigma, radius}, {x})[0];
     return apply<op::Resample>({2, Filter::gaussian, w, w, sigma, radius}, {y})[0];

@@ -23,6 +23,7 @@ Shape without_axes(const Shape& x, const std::vector<int>& axes) {
 }
 
 std::vector<int> normalized(const Shape& x, std::vector<int> axes) {
+    kernels::axis_mask(x, axes);  // refuses an axis that comes twice
     for (int& axis : axes) axis = x.normalize(axis);
     return axes;
 }

@@ -45,7 +45,7 @@ const OpInfo& op_info<op::SumTo>() {
 }
 
 Tensor sum_to(const Tensor& g, const Shape& shape) {
-    return g.shape() == shape ? g : apply<op::SumTo>({shape}, {g})[0];
+    return g.defined() && g.shape() == shape ? g : apply<op::SumTo>({shape}, {g})[0];
 }
 
 }  // namespace microtome

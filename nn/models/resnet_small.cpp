@@ -38,6 +38,8 @@ ResnetSmall::ResnetSmall(const ResnetSmallOptions& options)
       bn1_(add<BatchNorm>("bn1", options.channels)),
       relu_(add<Relu>("relu")),
       stages_([&] {
+          if (options.blocks < 1)
+              throw OptionsError("resnet-small", str("expected blocks of 1 or more, got ", options.blocks));
           std::vector<Sequential*> stages;
           int64_t in = options.channels;
           for (int64_t stage = 0; stage < 3; ++stage) {

@@ -16,6 +16,8 @@ Vit::Vit(const VitOptions& options)
       norm_(add<LayerNorm>("norm", options.dimension, 1e-6)),
       head_(add<Linear>("head", options.dimension, options.classes,
                         LinearOptions{.weight_start = truncated_normal(0.02), .bias_start = zeros()})) {
+    if (options.depth < 0)
+        throw OptionsError("vit", str("expected a depth of 0 or more, got ", options.depth));
     for (int64_t i = 0; i < options.depth; ++i) {
         const double share =
             options.depth > 1 ? static_cast<double>(i) / static_cast<double>(options.depth - 1) : 0;

@@ -5,11 +5,17 @@
 #include <algorithm>
 
 namespace microtome {
+namespace {
+
+constexpr int64_t kLargest = int64_t{1} << 30;  // keeps every sum and product of two sizes far from overflow
+
+}  // namespace
 
 PoolShape pool_shape(const char* op, const Shape& x, const PoolOptions& o) {
     if (x.rank() != 4) throw ShapeError(op, str("expected x (N, H, W, C), got ", x));
-    if (std::min({o.kernel_h, o.kernel_w, o.stride_h, o.stride_w}) < 1)
-        throw OptionsError(op, str("expected kernel and stride of 1 or more, got kernel ", o.kernel_h, "x",
+    if (std::min({o.kernel_h, o.kernel_w, o.stride_h, o.stride_w}) < 1 ||
+        std::max({o.kernel_h, o.kernel_w, o.stride_h, o.stride_w}) > kLargest)
+        throw OptionsError(op, str("expected kernel and stride from 1 to 2^30, got kernel ", o.kernel_h, "x",
                                    o.kernel_w, ", stride ", o.stride_h, "x", o.stride_w));
     if (std::min({o.pad_top, o.pad_bottom, o.pad_left, o.pad_right}) < 0 ||
         std::max(o.pad_top, o.pad_bottom) >= o.kernel_h || std::max(o.pad_left, o.pad_right) >= o.kernel_w)

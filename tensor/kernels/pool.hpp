@@ -28,7 +28,7 @@ struct PoolShape : PoolOptions {
 };
 
 // Throws ShapeError for x that is not (N, H, W, C) or a window larger than the padded image, OptionsError for
-// sizes below 1, or padding that leaves a window without a pixel.
+// sizes below 1 or above 2^30, or padding that leaves a window without a pixel.
 PoolShape pool_shape(const char* op, const Shape& x, const PoolOptions& options);
 // The same for maxima: a winner is one byte, so OptionsError for a window of more than 255 pixels.
 PoolShape max_pool_shape(const char* op, const Shape& x, const PoolOptions& options);

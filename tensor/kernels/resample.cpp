@@ -107,10 +107,14 @@ SparseMatrix resize_matrix(int64_t from, int64_t to, Interpolation interpolation
     return matrix;
 }
 
+void require_blur(double sigma, int64_t radius) {
+    if (!(sigma > 0) || radius < 0 || radius > kMostBlurRadius)
+        throw OptionsError("gaussian_blur", str("expected sigma above 0 and a radius from 0 to ",
+                                                kMostBlurRadius, ", got ", sigma, " and ", radius));
+}
+
 SparseMatrix blur_matrix(int64_t size, double sigma, int64_t radius) {
-    if (!(sigma > 0) || radius < 0)
-        throw OptionsError("gaussian_blur", str("expected sigma above 0 and a radius of 0 or more, got ",
-                                                sigma, " and ", radius));
+    require_blur(sigma, radius);
     std::vector<double> weights;
     for (int64_t d = -radius; d <= radius; ++d) {
         const double x = static_cast<double>(d) / sigma;

@@ -31,8 +31,11 @@ enum class Interpolation : uint8_t { bilinear, bicubic };
 SparseMatrix resize_matrix(int64_t from, int64_t to, Interpolation interpolation, bool antialias);
 
 // Weights exp(-d^2 / (2 sigma^2)) for |d| <= radius, normalised; beyond the edge the axis is mirrored at the
-// edge's pixel, which comes once (c b | a b c | b a). Throws OptionsError unless sigma > 0 and radius >= 0.
+// edge's pixel, which comes once (c b | a b c | b a). Throws as require_blur() does.
+inline constexpr int64_t kMostBlurRadius = 16384;  // pixels
 SparseMatrix blur_matrix(int64_t size, double sigma, int64_t radius);
+// Throws OptionsError unless sigma > 0 and 0 <= radius <= kMostBlurRadius.
+void require_blur(double sigma, int64_t radius);
 
 namespace kernels {
 
