@@ -22,7 +22,8 @@ struct op::AttentionInputGradient {
     using Attributes = NoAttributes;
 
     static Specs shape_rule(const Attributes&, const Specs& in) {
-        const Spec expected = op_info<op::Attention>().shape_rule(nullptr, {in[1]})[0];
+        const NoAttributes none;
+        const Spec expected = op_info<op::Attention>().shape_rule(&none, {in[1]})[0];
         if (!(in[0] == expected))
             throw ShapeError(name, str("expected g ", expected, " for qkv ", in[1], ", got ", in[0]));
         return {in[1]};
