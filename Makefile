@@ -57,8 +57,8 @@ tsan: ## the same tests under the thread sanitizer (clang and libomp: gcc's Open
 	@$(call check,tsan)
 
 mutants: ## plant bugs one by one and show that a test catches each
-	@$(call need,$(packages) cpio git)
-	@tests/mutants/run $(ARGS)
+	@$(call need,$(packages) git)
+	@JOBS=$(JOBS) tests/mutants/run $(ARGS)
 
 sources = $$(find . -path './build*' -prune -o -name '*.[ch]pp' -print)
 

@@ -95,19 +95,20 @@ TEST_CASE("a plan works in place where nobody looks back", "[plan]") {
               Tensor a = in[0] + in[0];
               return {a, exp(a)};
           }) == 3);
-    // Through a view of all, and not beside a view of a part: row 0 is read again for every row.
+    // Through a view of all, and not beside a view of a part: row 0 is read again for every row, and is too
+    // long for a kernel to keep a copy.
     auto run = [](const Plan::Function& f) {
-        Tensor x = uniform({16, 64});
+        Tensor x = uniform({4, 1600});
         CHECK(identical(Plan::trace({x.spec()}, f).run({x})[0], f({x})[0]));
     };
-    run([](const Tensors& in) -> Tensors { return {exp(reshape(in[0] * in[0], Shape{1024}))}; });
+    run([](const Tensors& in) -> Tensors { return {exp(reshape(in[0] * in[0], Shape{6400}))}; });
     run([](const Tensors& in) -> Tensors {
         Tensor a = in[0] * in[0];
         return {a * slice(a, 0, 0, 1)};
     });
     run([](const Tensors& in) -> Tensors {
         Tensor a = in[0] * in[0];
-        return {a * transpose(reshape(a, Shape{64, 16}))};
+        return {a * transpose(reshape(a, Shape{1600, 4}))};
     });
     run([](const Tensors& in) -> Tensors {
         Tensor a = in[0] * 2.0;

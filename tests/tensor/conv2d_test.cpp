@@ -215,6 +215,9 @@ TEST_CASE("convolutions at the edges", "[conv2d]") {
     ConvOptions depthwise = same(1, 2);
     depthwise.groups = 67;
     shapes.push_back(conv_shape({2, 40, 50, 67}, {67, 3, 3, 1}, depthwise));
+    ConvOptions three_slices = same(1);  // of the weight gradient's sum: their order shows
+    three_slices.groups = 3;
+    shapes.push_back(conv_shape({3, 55, 53, 3}, {3, 3, 3, 1}, three_slices));
     for (const ConvShape& s : shapes)
         for (cpu::Isa isa : test::available_isas()) {
             cpu::ForceIsa force(isa);
@@ -256,6 +259,16 @@ TEST_CASE("kernels refuse a workspace that is too small", "[conv2d][matmul]") {
     REQUIRE_THROWS_AS(
         kernels::matmul(MatmulShape::dense(2, 2, 2), x.data(), w.data(), y.data(), KernelContext{1, {}}),
         OptionsError);
+}
+
+TEST_CASE("the size of a convolution's output counts each side's padding", "[conv2d]") {
+    ConvOptions options;
+    options.pad_top = 1, options.pad_bottom = 4, options.pad_left = 2, options.pad_right = 7;
+    options.stride_h = 2, options.dilation_w = 3;
+    const ConvShape s = conv_shape({2, 9, 10, 3}, {5, 3, 4, 3}, options);
+    CHECK(s.oh == (9 + 1 + 4 - 3) / 2 + 1);
+    CHECK(s.ow == 10 + 2 + 7 - (3 * 3 + 1) + 1);
+    CHECK(s.output() == Shape{2, 6, 10, 5});
 }
 
 TEST_CASE("conv_shape says what is wrong", "[conv2d]") {

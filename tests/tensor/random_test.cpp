@@ -146,6 +146,14 @@ TEST_CASE("signs, integers and permutations", "[random]") {
     for (uint64_t i = 0; i < 7000; ++i) ++count[random_below(kKey, i, 7)];
     for (int c : count) CHECK(std::abs(c - 1000) < 150);
     CHECK(random_below(kKey, 0, 1) == 0);
+    // Below a power of two no try fails, and the result is the upper bits of words 0 and 1.
+    const random::StreamKey stream = random::stream_key(kKey.seed, kKey.purpose, kKey.sample);
+    for (uint64_t i : {0, 1, 9}) {
+        const random::Words words = random::block_of(stream, kKey.restart, kKey.step, i);
+        const uint64_t bits = uint64_t{words.word[1]} << 32 | words.word[0];
+        CHECK(random_below(kKey, i, 1ull << 63) == bits >> 1);
+        CHECK(random_below(kKey, i, 1ull << 20) == bits >> 44);
+    }
     uint64_t half = (1ull << 63) + 1;  // nearly every second try fails
     double mean = 0;
     for (uint64_t i = 0; i < 1000; ++i) {
