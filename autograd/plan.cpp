@@ -21,7 +21,7 @@ class Plan::Builder : public OpObserver {
     void ran(const OpInfo& op, const std::shared_ptr<const void>& attributes, const Tensors& inputs,
              const Tensors& outputs, const Tensors& gates) override {
         for (const Tensor& input : inputs)
-            if (!input.is_abstract()) constants_.try_emplace(input.id(), input, input.version());
+            if (!input.is_abstract()) constants_.try_emplace(input.id(), Constant{input, input.version()});
         // What depends on no input has been calculated already; to the plan it is a constant.
         if (outputs.empty() || !outputs[0].is_abstract()) return;
         Step step{&op, attributes, {}, {}, static_cast<int64_t>(gates.size())};
