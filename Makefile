@@ -20,7 +20,7 @@ else
   configure := cmake --preset release -B $(build) -DCMAKE_CXX_COMPILER=$(CXX)
 endif
 
-packages := g++ cmake ninja-build libstb-dev nlohmann-json3-dev libcli11-dev catch2
+packages := g++ cmake ninja-build libstb-dev zlib1g-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev catch2
 clang := clang libclang-rt-14-dev libomp-dev
 
 .DEFAULT_GOAL := all

@@ -8,20 +8,13 @@
 #pragma once
 
 #include "autograd/tape.hpp"
+#include "data/batch.hpp"
 #include "nn/model_file.hpp"
 
 #include <memory>
 #include <optional>
 
 namespace microtome {
-
-// Images (N, H, W, C) in [0, 1]; targets are classes, i64 (N), or distributions (N, classes), where known; an
-// id per image, by which random draws are made: empty stands for 0, 1, ...
-struct Batch {
-    Tensor images{};
-    Tensor targets{};
-    std::vector<int64_t> ids{};
-};
 
 // Which of an attack's questions this is, so that a randomised defence answers reproducibly.
 struct Query {
