@@ -19,18 +19,13 @@ void require_one_per_image(const Batch& batch) {
                          str("expected an id for each of ", n, " images or none, got ", batch.ids.size()));
 }
 
-Shape with_rows(Shape shape, int64_t rows) {
-    shape[0] = rows;
-    return shape;
-}
-
 Tensor rows(const Tensor& x, int64_t first, int64_t last) {
     int64_t row = x.elements() == 0 ? 0 : x.elements() / x.size(0);
-    return x.view(with_rows(x.shape(), last - first), first * row);
+    return x.view(x.shape().with(0, last - first), first * row);
 }
 
 Tensor rows(const Tensor& x, const std::vector<int64_t>& places) {
-    Tensor result(Spec{with_rows(x.shape(), static_cast<int64_t>(places.size())), x.dtype(), x.device()});
+    Tensor result(Spec{x.shape().with(0, static_cast<int64_t>(places.size())), x.dtype(), x.device()});
     const std::size_t bytes = x.elements() == 0 ? 0 : x.spec().bytes() / x.size(0);
     std::byte* to = result.mutable_raw();
     for (int64_t place : places) {
