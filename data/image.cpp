@@ -86,13 +86,13 @@ struct FreePixels {
 Tensor quantize(const Tensor& image) {
     if (image.dtype() == Dtype::u8) return image;
     if (image.dtype() != Dtype::f32)
-        throw DtypeError("write_png", str("expected f32 or u8, got ", image.dtype()), "cast() converts");
+        throw DtypeError("encode_png", str("expected f32 or u8, got ", image.dtype()), "cast() converts");
     Tensor result(Spec{image.shape(), Dtype::u8, kCpu});
     std::span<const float> from = image.data<float>();
     std::span<uint8_t> to = result.mutable_data<uint8_t>();
     for (std::size_t i = 0; i < from.size(); ++i) {
         if (!(from[i] >= 0 && from[i] <= 1))
-            throw OptionsError("write_png", str("expected values in [0,1], got ", from[i]),
+            throw OptionsError("encode_png", str("expected values in [0,1], got ", from[i]),
                                "rescale or clamp first: what a picture shows is for the caller to decide");
         to[i] = static_cast<uint8_t>(std::rint(from[i] * 255));
     }
@@ -128,12 +128,12 @@ Tensor decode_image(std::string_view bytes, const std::string& name) {
     return image;
 }
 
-void write_png(const std::string& path, const Tensor& image) {
+std::string encode_png(const Tensor& image) {
     const Shape& shape = image.shape();
     auto fits = [](int64_t size) { return size >= 1 && size <= kMaxImageSide; };
     if (shape.rank() != 3 || !fits(shape[0]) || !fits(shape[1]) || (shape[2] != 1 && shape[2] != 3))
         throw ShapeError(
-            "write_png",
+            "encode_png",
             str("expected (H,W,1) or (H,W,3), 1 to ", kMaxImageSide, " pixels a side, got ", shape),
             "one image at a time: slice() a batch first");
     Tensor bytes = quantize(image);
@@ -146,7 +146,11 @@ void write_png(const std::string& path, const Tensor& image) {
     const uint8_t* pixels = bytes.data<uint8_t>().data();
     if (!stbi_write_png_to_func(append, &file, width, height, channels, pixels, width * channels))
         throw std::bad_alloc();
-    write_file(path, file);
+    return file;
+}
+
+void write_png(const std::string& path, const Tensor& image) {
+    write_file(path, encode_png(image));
 }
 
 }  // namespace microtome

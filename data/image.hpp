@@ -18,9 +18,11 @@ Tensor read_image(const std::string& path);
 // The same from bytes in memory; `name` is what messages call them.
 Tensor decode_image(std::string_view bytes, const std::string& name);
 
-// Writes a PNG file, whole or not at all. image: (H,W,C), C = 1 or 3, u8 or f32 in [0,1]; x becomes
-// round(255 x), ties to even. Throws ShapeError or DtypeError for other tensors, OptionsError for an element
-// outside [0,1] or NaN, IoError when the file cannot be written.
+// The bytes of a PNG file. image: (H,W,C), C = 1 or 3, u8 or f32 in [0,1]; x becomes round(255 x), ties to
+// even. Throws ShapeError or DtypeError for other tensors, OptionsError for an element outside [0,1] or NaN.
+std::string encode_png(const Tensor& image);
+
+// Writes them as a file, whole or not at all. Throws IoError when it cannot be written.
 void write_png(const std::string& path, const Tensor& image);
 
 }  // namespace microtome

@@ -25,6 +25,7 @@ using math::sqrt;
 using math::tanh;
 
 // --- two arguments
+// ------------------------------------------------------------------------------------------
 
 struct Add {
     template <class T>
@@ -106,6 +107,7 @@ struct GreaterEqual {
 };
 
 // --- three arguments
+// ----------------------------------------------------------------------------------------
 
 struct Where {
     template <class T>
@@ -127,6 +129,7 @@ struct MultiplyAdd {  // a b + c, rounded once
 };
 
 // --- one argument
+// -------------------------------------------------------------------------------------------
 
 struct Negate {
     template <class T>

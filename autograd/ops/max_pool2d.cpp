@@ -13,7 +13,8 @@ struct op::MaxPool2d {
     };
 
     static Specs shape_rule(const Attributes& a, const Specs& in) {
-        require_floating(name, in[0]);
+        if (!is_floating(in[0].dtype))
+            throw DtypeError(name, str("expected a floating tensor, got ", in[0]), "cast() it");
         return {{max_pool_shape(name, in[0].shape, a.options).output(), in[0].dtype, in[0].device}};
     }
     static Specs gates(const Attributes& a, const Specs& in) {

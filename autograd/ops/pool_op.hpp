@@ -3,7 +3,6 @@
 
 #include "autograd/describe.hpp"
 #include "autograd/ops/pooling.hpp"
-#include "autograd/ops/require.hpp"
 
 #include <array>
 

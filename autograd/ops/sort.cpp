@@ -1,6 +1,5 @@
 #include "autograd/describe.hpp"
 #include "autograd/ops/indexing.hpp"
-#include "autograd/ops/require.hpp"
 #include "autograd/ops/shaping.hpp"
 #include "tensor/kernels/index.hpp"
 
@@ -26,7 +25,8 @@ struct op::Sort {
 
     static Specs shape_rule(const Attributes& a, const Specs& in) {
         const Shape& x = in[0].shape;
-        require_floating(name, in[0]);
+        if (!is_floating(in[0].dtype))
+            throw DtypeError(name, str("expected a floating tensor, got ", in[0]), "cast() it");
         if (x.rank() == 0) throw ShapeError(name, str("expected an axis to sort along, got ", in[0]));
         if (a.count < 0 || a.count > x[-1])
             throw ShapeError(name, str("expected 0 to ", x[-1], " elements to be taken, got ", a.count));
