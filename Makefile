@@ -47,6 +47,7 @@ bench: ## measure the matrix product beside OpenBLAS and the processor's peak
 	@cmake --build $(build) -j $(JOBS) --target microtome_program
 	@$(build)/microtome bench --suite gemm $(ARGS)
 
+# The library itself refuses a tensor that is too large: a test asks for one.
 asan: export ASAN_OPTIONS := allocator_may_return_null=1
 asan: ## the same tests under the address and undefined-behaviour sanitizers, at -O1
 	@$(call need,$(packages))

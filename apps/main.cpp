@@ -2,6 +2,7 @@
 // includes CLI11, which is slow to compile.
 #include "apps/bench.hpp"
 #include "apps/command.hpp"
+#include "apps/data_synth.hpp"
 #include "apps/gradcheck.hpp"
 #include "apps/model.hpp"
 #include "base/error.hpp"
@@ -48,6 +49,7 @@ class CommandLine {
         app_.footer(str("`microtome COMMAND --help` says what each of them does.\n", kExitStatus));
         app_.require_subcommand(1);
         app_.get_formatter()->column_width(28);
+        add_data();
         add_bench();
         add_model();
         add_gradcheck();
@@ -79,6 +81,35 @@ class CommandLine {
     }
 
   private:
+    void add_data() {
+        CLI::App* data = app_.add_subcommand("data", "sets of images");
+        data->require_subcommand(1);
+        add_data_synth(data);
+    }
+
+    void add_data_synth(CLI::App* data) {
+        CLI::App* command = add(
+            "synth", "write the built-in tissue, five classes of drawn pictures, as an image folder",
+            [this] {
+                data_synth_.quiet = common_.quiet;
+                return data_synth(data_synth_);
+            },
+            data);
+        command->footer(
+            "The pictures depend on class, number, size and seed alone. For demonstrations and tests:\n"
+            "what is learned from them holds for no patient.");
+        command
+            ->add_option("--out", data_synth_.out,
+                         "the folder: empty, new, or written by this command before")
+            ->type_name("DIR")
+            ->required();
+        command->add_option("--per-class", data_synth_.per_class, "images of each class")
+            ->capture_default_str();
+        command->add_option("--size", data_synth_.size, "pixels a side")->capture_default_str();
+        command->add_option("--seed", data_synth_.seed, "other pictures of the same kind")
+            ->capture_default_str();
+    }
+
     void add_bench() {
         CLI::App* command =
             add("bench", "measure the kernels on this machine", [this] { return bench(bench_); });
@@ -133,6 +164,7 @@ class CommandLine {
 
     CLI::App app_;
     CommonOptions common_;
+    DataSynthOptions data_synth_;
     BenchOptions bench_;
     ModelInfoOptions model_info_;
     GradcheckOptions gradcheck_;

@@ -8,11 +8,13 @@
 //     };
 #pragma once
 
+#include "base/hash.hpp"
 #include "base/text.hpp"
 #include "tensor/shape.hpp"
 
 #include <bit>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -47,12 +49,12 @@ class AttributePrinter {
     std::string text_;
 };
 
-// FNV-1a over names and values (Fowler, Noll, Vo 1991).
+// Over names and values.
 class AttributeHasher {
   public:
     template <class T>
     void operator()(std::string_view name, const T& value) {
-        for (char c : name) mix(static_cast<unsigned char>(c));
+        hash_ = hash_bytes(name, hash_);
         if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>) {
             mix(bits(value));
         } else {
@@ -70,11 +72,8 @@ class AttributeHasher {
         else
             return static_cast<uint64_t>(value);
     }
-    void mix(uint64_t word) {
-        for (int byte = 0; byte < 8; ++byte)
-            hash_ = (hash_ ^ ((word >> (8 * byte)) & 0xffu)) * 0x100000001b3u;
-    }
-    uint64_t hash_ = 0xcbf29ce484222325u;
+    void mix(uint64_t word) { hash_ = hash_bytes(std::as_bytes(std::span(&word, 1)), hash_); }
+    uint64_t hash_ = kHashSeed;
 };
 
 }  // namespace microtome

@@ -27,27 +27,25 @@
 // op that lacks a member does not compile, and the compiler says in words what is missing. In particular an
 // op without samples() cannot be built, because an op without a gradient check cannot be trusted.
 //
-//   shape_rule  the outputs' shapes and types from the inputs', without data; throws on inputs that do not
-//   fit. forward     writes the outputs, which are allocated. An op whose output shares its input's storage
-//   has
-//               `view(attributes, inputs) -> Tensors` instead.
+//   shape_rule  the outputs' shapes and types from the inputs', without data; throws on inputs that do
+//               not fit.
+//   forward     writes the outputs, which are allocated. An op whose output shares its input's storage
+//               has `view(attributes, inputs) -> Tensors` instead.
 //   gates       optional: specs of hidden outputs that only a vjp wants: one bit per element, a window's
-//   index.
-//               forward finds them allocated behind the outputs when some tape needs them, and absent
-//               otherwise.
+//               index. forward finds them allocated behind the outputs when some tape needs them, and
+//               absent otherwise.
 //   workspace   optional: bytes of scratch memory that forward wants.
-//   in_place    optional: an input, `static constexpr int in_place = 0`, whose memory a plan may give to the
-//   first
-//               output when both have one spec and nobody reads the input afterwards. forward must then read
-//               each of its elements no later than it writes the output's at the same place.
+//   in_place    optional: an input, `static constexpr int in_place = 0`, whose memory a plan may give to
+//               the first output when both have one spec and nobody reads the input afterwards. forward
+//               must then read each of its elements no later than it writes the output's at that place.
 //   saves       what a vjp that computes the gradients in `needs` reads again: inputs, outputs, gates.
-//   Nothing
-//               else is kept; reading what was not saved is an error.
+//               Nothing else is kept; reading what was not saved is an error.
 //   vjp         the gradients of the inputs from those of the outputs, written in ops so that it can be
-//               differentiated again. An entry may be left undefined when record.needs(i) is false or the
-//               gradient is zero. g[i] is undefined when nothing depends on output i, which only ops with
-//               several outputs see.
-//   not_differentiable   instead of saves, vjp, kinks and second_order: a sentence saying why the gradient is
+//               differentiated again. An entry may be left undefined when record.needs(i) is false or
+//               the gradient is zero. g[i] is undefined when nothing depends on output i, which only
+//               ops with several outputs see.
+//   not_differentiable
+//               instead of saves, vjp, kinks and second_order: a sentence saying why the gradient is
 //               zero or has no meaning. Tapes do not follow such an op's outputs.
 //
 // Ops are pure. They draw no random numbers of their own and change nothing but their outputs.

@@ -25,15 +25,20 @@ Tensor Classifier::vjp(const Tensor& dlogits) {
     return result;
 }
 
+ModelClassifier::ModelClassifier(LoadedModel loaded)
+    : own_(std::move(loaded.model)), model_(own_.get()), options_(std::move(loaded.card.options)) {
+    model_->eval();
+}
+
 Tensor ModelClassifier::run(const Batch& batch, const Query& query) {
     tape_.reset();
     // Variables of our own: what the caller does with its images and logits is none of this tape's business.
     images_ = batch.images.view(batch.images.shape());
     tape_ = std::make_unique<Tape>();
     tape_->watch(images_);
-    loaded_.model->eval();
-    logits_ = (*loaded_.model)(
-        images_, {.seed = query.seed, .step = query.step, .restart = query.restart, .ids = batch.ids});
+    model_->eval();
+    logits_ = (*model_)(images_,
+                        {.seed = query.seed, .step = query.step, .restart = query.restart, .ids = batch.ids});
     return logits_.view(logits_.shape());
 }
 

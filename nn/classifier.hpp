@@ -50,18 +50,24 @@ class Classifier {
     bool asked_ = false;
 };
 
-// A model of ours.
+// A model of ours, its own or somebody's: one that is being trained, say, which must outlive the classifier.
 class ModelClassifier : public Classifier {
   public:
-    explicit ModelClassifier(LoadedModel loaded) : loaded_(std::move(loaded)) { loaded_.model->eval(); }
-    int64_t classes() const override { return loaded_.card.options.classes; }
-    const ImageOptions& image() const override { return loaded_.card.options.image; }
+    explicit ModelClassifier(LoadedModel loaded);
+    // Puts the model into eval mode whenever it is asked, and leaves it there.
+    ModelClassifier(Module& model, ModelOptions options) : model_(&model), options_(std::move(options)) {}
+
+    int64_t classes() const override { return options_.classes; }
+    const ImageOptions& image() const override { return options_.image; }
+    Module& model() { return *model_; }
 
   private:
     Tensor run(const Batch& batch, const Query& query) override;
     Tensor pull(const Tensor& dlogits) override;
 
-    LoadedModel loaded_;
+    std::unique_ptr<Module> own_;
+    Module* model_;
+    ModelOptions options_;
     Tensor images_, logits_;
     std::unique_ptr<Tape> tape_;
 };

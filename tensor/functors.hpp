@@ -25,7 +25,6 @@ using math::sqrt;
 using math::tanh;
 
 // --- two arguments
-// ------------------------------------------------------------------------------------------
 
 struct Add {
     template <class T>
@@ -107,7 +106,6 @@ struct GreaterEqual {
 };
 
 // --- three arguments
-// ----------------------------------------------------------------------------------------
 
 struct Where {
     template <class T>
@@ -129,7 +127,6 @@ struct MultiplyAdd {  // a b + c, rounded once
 };
 
 // --- one argument
-// -------------------------------------------------------------------------------------------
 
 struct Negate {
     template <class T>

@@ -139,7 +139,6 @@ MICROTOME_HD T power_of_two(T n) {
 }
 
 // --- exp
-// ----------------------------------------------------------------------------------------------------
 
 // (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2.
 MICROTOME_HD float exp_polynomial(float r) {
@@ -173,7 +172,6 @@ MICROTOME_HD double exp(double x) {
 }
 
 // --- log
-// ----------------------------------------------------------------------------------------------------
 
 // (log((1 + s) / (1 - s)) / s - 2) / z with z = s^2, for sqrt(1/2) <= (1 + s) / (1 - s) <= sqrt(2).
 MICROTOME_HD float log_polynomial(float z) {
@@ -238,7 +236,6 @@ MICROTOME_HD double log1p(double x) {
 }
 
 // --- erf
-// ----------------------------------------------------------------------------------------------------
 
 // erf(x) / x - 1 with z = x^2, up to x = erf_split.
 MICROTOME_HD float erf_polynomial(float z) {
@@ -282,7 +279,6 @@ MICROTOME_HD double erf(double x) {
 }
 
 // --- tanh and the logistic function
-// -------------------------------------------------------------------------
 
 // (tanh(x) / x - 1) / z with z = x^2, for |x| <= 0.6.
 MICROTOME_HD float tanh_polynomial(float z) {
@@ -330,7 +326,6 @@ MICROTOME_HD double sigmoid(double x) {
 }
 
 // --- pow
-// ----------------------------------------------------------------------------------------------------
 
 // (log((1 + s) / (1 - s)) / s - 2 - 2/3 z) / z^2 with z = s^2, over the range of log_polynomial.
 MICROTOME_HD double pow_polynomial(double z) {
@@ -396,7 +391,6 @@ MICROTOME_HD float pow(float x, float y) {
 }
 
 // --- sin and cos
-// ---------------------------------------------------------------------------------------------
 
 // sin(x + quarter * pi/2). Beyond |x| = 2^20 reduction would lose the promised accuracy: the result is NaN.
 MICROTOME_HD double sin_of_quarters(double x, uint64_t quarter) {

@@ -4,8 +4,9 @@
 //
 // The layout. A stream is named by (seed, purpose, sample) and drawn from at (restart, step):
 //
-//     (k0, k1, -, -)   = philox(counter: purpose low, purpose high, sample low, sample high; key: seed low,
-//     high) words of block b = philox(counter: b low, b high, step, restart; key: k0, k1)
+//     (k0, k1, -, -)   = philox(counter: purpose low, purpose high, sample low, sample high;
+//                               key: seed low, seed high)
+//     words of block b = philox(counter: b low, b high, step, restart; key: k0, k1)
 //
 // Element i of floats, normals and signs takes word i % 4 of block i / 4; element i of doubles the 64 bits of
 // words 2 (i % 2) (low) and 2 (i % 2) + 1 (high) of block i / 2; integers are explained at their function.

@@ -15,7 +15,6 @@ using math::fma;
 using math::sqrt;
 
 // --- weights
-// ------------------------------------------------------------------------------------------------
 
 // Gradient descent: g' = g + l2 p, p -= lr g' + shrink p.
 template <class T>
@@ -97,7 +96,6 @@ struct MovingAverage {
 };
 
 // --- images
-// -------------------------------------------------------------------------------------------------
 
 // What a + b loses by rounding: a + b = sum + lost, exactly (Knuth 1969, section 4.2.2, theorem B).
 template <class T>

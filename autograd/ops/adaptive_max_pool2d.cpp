@@ -21,8 +21,7 @@ struct op::AdaptiveMaxPool2d {
         return adaptive_windows(name, x, a.oh, a.ow);
     }
     static Specs shape_rule(const Attributes& a, const Specs& in) {
-        if (!is_floating(in[0].dtype))
-            throw DtypeError(name, str("expected a floating tensor, got ", in[0]), "cast() it");
+        require_floating(name, in[0]);
         return {{geometry(a, in[0].shape).output(), in[0].dtype, in[0].device}};
     }
     static Specs gates(const Attributes& a, const Specs& in) {

@@ -1,5 +1,6 @@
 #include "autograd/describe.hpp"
 #include "autograd/ops/indexing.hpp"
+#include "autograd/ops/require.hpp"
 #include "tensor/kernels/index.hpp"
 
 namespace microtome {
@@ -16,9 +17,7 @@ struct op::AddRows {
 
     static Specs shape_rule(const Attributes& a, const Specs& in) {
         const Shape &g = in[0].shape, &index = in[1].shape;
-        if (!is_floating(in[0].dtype) || in[1].dtype != Dtype::i64)
-            throw DtypeError(name,
-                             str("expected a floating tensor and i64 indices, got ", in[0], " and ", in[1]));
+        require_indexed(name, in[0], in[1]);
         if (a.rows < 0) throw ShapeError(name, str("expected 0 rows or more, got ", a.rows));
         if (g.rank() < index.rank() || !std::equal(index.begin(), index.end(), g.begin()))
             throw ShapeError(name, str("expected one index for each row of ", in[0], ", got ", in[1]));

@@ -3,6 +3,7 @@
 #include "autograd/describe.hpp"
 #include "autograd/ops/arithmetic.hpp"
 #include "autograd/ops/linear.hpp"
+#include "autograd/ops/require.hpp"
 #include "autograd/ops/shaping.hpp"
 #include "autograd/ops/softmax.hpp"
 #include "tensor/kernels/attention.hpp"
@@ -20,8 +21,7 @@ struct op::Attention {
 
     static Specs shape_rule(const Attributes&, const Specs& in) {
         const Shape& x = in[0].shape;
-        if (!is_floating(in[0].dtype))
-            throw DtypeError(name, str("expected a floating tensor, got ", in[0]), "cast() it to f32");
+        require_floating(name, in[0]);
         if (x.rank() != 5 || x[2] != 3 || x[1] < 1 || x[3] < 1 || x[4] < 1)
             throw ShapeError(name,
                              str("expected qkv (N, T, 3, H, D) with T, H and D of at least 1, got ", in[0]));

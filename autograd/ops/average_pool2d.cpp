@@ -11,8 +11,7 @@ struct op::AveragePool2d {
     using Attributes = AverageWindows;
 
     static Specs shape_rule(const Attributes& a, const Specs& in) {
-        if (!is_floating(in[0].dtype))
-            throw DtypeError(name, str("expected a floating tensor, got ", in[0]), "cast() it");
+        require_floating(name, in[0]);
         return {{a.windows(name, in[0].shape).output(), in[0].dtype, in[0].device}};
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {

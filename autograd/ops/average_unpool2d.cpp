@@ -12,8 +12,7 @@ struct op::AverageUnpool2d {
 
     static Specs shape_rule(const Attributes& a, const Specs& in) {
         const Shape& g = in[0].shape;
-        if (!is_floating(in[0].dtype))
-            throw DtypeError(name, str("expected a floating tensor, got ", in[0]), "cast() it");
+        require_floating(name, in[0]);
         if (g.rank() != 4) throw ShapeError(name, str("expected g (N, OH, OW, C), got ", g));
         const PoolWindows windows = geometry(a, g);
         if (!(g == windows.output()))

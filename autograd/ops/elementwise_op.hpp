@@ -4,22 +4,11 @@
 
 #include "autograd/describe.hpp"
 #include "autograd/ops/arithmetic.hpp"
+#include "autograd/ops/require.hpp"
 #include "autograd/ops/shaping.hpp"
 #include "tensor/kernels/elementwise.hpp"
 
 namespace microtome {
-
-inline void require_floating(std::string_view op, const Spec& spec) {
-    if (!is_floating(spec.dtype))
-        throw DtypeError(op, str("expected a floating tensor, got ", spec), "cast() it to f32");
-}
-
-inline void require_same_dtype(std::string_view op, const Specs& in) {
-    for (std::size_t i = 1; i < in.size(); ++i)
-        if (in[i].dtype != in[0].dtype)
-            throw DtypeError(op, str("expected inputs of one type, got ", in[0], " and ", in[i]),
-                             "cast() one of them");
-}
 
 // One bit per element of x: the shape of a gate.
 inline Spec gate_spec(const Spec& x) {

@@ -4,6 +4,7 @@
 #include "autograd/describe.hpp"
 #include "autograd/ops/indexing.hpp"
 #include "autograd/ops/reductions.hpp"
+#include "autograd/ops/require.hpp"
 #include "autograd/ops/shaping.hpp"
 #include "tensor/kernels/reduce.hpp"
 
@@ -15,8 +16,7 @@ struct OneAxis {
 };
 
 inline Shape extreme_shape(std::string_view op, const OneAxis& a, const Spec& x) {
-    if (!is_floating(x.dtype))
-        throw DtypeError(op, str("expected a floating tensor, got ", x), "cast() it to f32");
+    require_floating(op, x);
     if (x.shape[a.axis] == 0)
         throw ShapeError(op, str("expected at least one element to choose from, got ", x));
     return x.shape.with(a.axis, 1);

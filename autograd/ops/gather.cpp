@@ -1,5 +1,6 @@
 #include "autograd/describe.hpp"
 #include "autograd/ops/indexing.hpp"
+#include "autograd/ops/require.hpp"
 #include "tensor/kernels/index.hpp"
 
 namespace microtome {
@@ -16,9 +17,7 @@ struct op::Gather {
 
     static Specs shape_rule(const Attributes& a, const Specs& in) {
         const Shape &x = in[0].shape, &index = in[1].shape;
-        if (!is_floating(in[0].dtype) || in[1].dtype != Dtype::i64)
-            throw DtypeError(name,
-                             str("expected a floating tensor and i64 indices, got ", in[0], " and ", in[1]));
+        require_indexed(name, in[0], in[1]);
         if (x.rank() != index.rank() || !(index == x.with(a.axis, index[a.axis])))
             throw ShapeError(name, str("expected indices that agree with ", in[0], " except on axis ", a.axis,
                                        ", got ", in[1]));

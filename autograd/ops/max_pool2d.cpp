@@ -13,8 +13,7 @@ struct op::MaxPool2d {
     };
 
     static Specs shape_rule(const Attributes& a, const Specs& in) {
-        if (!is_floating(in[0].dtype))
-            throw DtypeError(name, str("expected a floating tensor, got ", in[0]), "cast() it");
+        require_floating(name, in[0]);
         return {{max_pool_shape(name, in[0].shape, a.options).output(), in[0].dtype, in[0].device}};
     }
     static Specs gates(const Attributes& a, const Specs& in) {

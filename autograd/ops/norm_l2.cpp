@@ -2,6 +2,7 @@
 #include "autograd/ops/arithmetic.hpp"
 #include "autograd/ops/comparison.hpp"
 #include "autograd/ops/reductions.hpp"
+#include "autograd/ops/require.hpp"
 #include "autograd/ops/shaping.hpp"
 #include "tensor/kernels/norms.hpp"
 
@@ -26,8 +27,7 @@ struct op::NormL2 {
     using Attributes = NoAttributes;
 
     static Specs shape_rule(const Attributes&, const Specs& in) {
-        if (!is_floating(in[0].dtype))
-            throw DtypeError(name, str("expected a floating tensor, got ", in[0]), "cast() it to f32");
+        require_floating(name, in[0]);
         if (in[0].shape.rank() == 0) throw ShapeError(name, str("expected samples (N, ...), got ", in[0]));
         return {{Shape{in[0].shape[0]}, in[0].dtype, in[0].device}};
     }

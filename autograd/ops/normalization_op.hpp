@@ -16,8 +16,7 @@ struct NormalizationAttributes {
 
 // x (..., C) and, for each of the others, (C), all of one floating type.
 inline void require_channels(std::string_view op, const Spec& x, std::span<const Spec> vectors, double eps) {
-    if (!is_floating(x.dtype))
-        throw DtypeError(op, str("expected a floating tensor, got ", x), "cast() it to f32");
+    require_floating(op, x);
     if (x.shape.rank() < 1) throw ShapeError(op, str("expected x (..., C), got ", x));
     if (!(eps > 0)) throw OptionsError(op, str("expected eps > 0, got ", eps));
     for (const Spec& vector : vectors) {

@@ -3,6 +3,7 @@
 
 #include "autograd/describe.hpp"
 #include "autograd/ops/pooling.hpp"
+#include "autograd/ops/require.hpp"
 
 #include <array>
 

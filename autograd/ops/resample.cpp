@@ -2,6 +2,7 @@
 
 #include "autograd/describe.hpp"
 #include "autograd/ops/image.hpp"
+#include "autograd/ops/require.hpp"
 
 namespace microtome {
 namespace {
@@ -60,8 +61,7 @@ struct op::Resample {
         return blur_matrix(a.from, a.sigma, a.radius);
     }
     static Specs shape_rule(const Attributes& a, const Specs& in) {
-        if (!is_floating(in[0].dtype))
-            throw DtypeError(name, str("expected a floating tensor, got ", in[0]), "cast() it");
+        require_floating(name, in[0]);
         const int64_t before = a.adjoint ? a.to : a.from, after = a.adjoint ? a.from : a.to;
         if (in[0].shape[a.axis] != before)
             throw ShapeError(name, str("expected ", before, " elements on axis ", a.axis, ", got ", in[0]));

@@ -5,13 +5,13 @@
 #include "autograd/ops/arithmetic.hpp"
 #include "autograd/ops/elementwise.hpp"
 #include "autograd/ops/reductions.hpp"
+#include "autograd/ops/require.hpp"
 #include "autograd/ops/shaping.hpp"
 
 namespace microtome {
 
 inline void require_rows(std::string_view op, const Spec& x) {
-    if (!is_floating(x.dtype))
-        throw DtypeError(op, str("expected a floating tensor, got ", x), "cast() it to f32");
+    require_floating(op, x);
     if (x.shape.rank() == 0 || x.shape[-1] == 0)
         throw ShapeError(op, str("expected a last axis of at least one element, got ", x));
 }

@@ -1,5 +1,6 @@
 #include "autograd/describe.hpp"
 #include "autograd/ops/indexing.hpp"
+#include "autograd/ops/require.hpp"
 #include "tensor/kernels/index.hpp"
 
 namespace microtome {
@@ -19,9 +20,7 @@ struct op::ScatterAdd {
     };
 
     static Specs shape_rule(const Attributes& a, const Specs& in) {
-        if (!is_floating(in[0].dtype) || in[1].dtype != Dtype::i64)
-            throw DtypeError(name,
-                             str("expected a floating tensor and i64 indices, got ", in[0], " and ", in[1]));
+        require_indexed(name, in[0], in[1]);
         if (!(in[0].shape == in[1].shape))
             throw ShapeError(name, str("expected one index for each element of ", in[0], ", got ", in[1]));
         return {{in[0].shape.with(a.axis, a.size), in[0].dtype, in[0].device}};

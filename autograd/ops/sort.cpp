@@ -1,5 +1,6 @@
 #include "autograd/describe.hpp"
 #include "autograd/ops/indexing.hpp"
+#include "autograd/ops/require.hpp"
 #include "autograd/ops/shaping.hpp"
 #include "tensor/kernels/index.hpp"
 
@@ -25,8 +26,7 @@ struct op::Sort {
 
     static Specs shape_rule(const Attributes& a, const Specs& in) {
         const Shape& x = in[0].shape;
-        if (!is_floating(in[0].dtype))
-            throw DtypeError(name, str("expected a floating tensor, got ", in[0]), "cast() it");
+        require_floating(name, in[0]);
         if (x.rank() == 0) throw ShapeError(name, str("expected an axis to sort along, got ", in[0]));
         if (a.count < 0 || a.count > x[-1])
             throw ShapeError(name, str("expected 0 to ", x[-1], " elements to be taken, got ", a.count));

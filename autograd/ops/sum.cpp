@@ -1,6 +1,7 @@
 #include "autograd/describe.hpp"
 #include "autograd/ops/arithmetic.hpp"
 #include "autograd/ops/reductions.hpp"
+#include "autograd/ops/require.hpp"
 #include "autograd/ops/shaping.hpp"
 #include "tensor/kernels/reduce.hpp"
 
@@ -48,8 +49,7 @@ struct op::Sum {
     };
 
     static Specs shape_rule(const Attributes& a, const Specs& in) {
-        if (!is_floating(in[0].dtype))
-            throw DtypeError(name, str("expected a floating tensor, got ", in[0]), "cast() it");
+        require_floating(name, in[0]);
         return {{with_axes_of_one(in[0].shape, a.axes), in[0].dtype, in[0].device}};
     }
     static void forward(const Attributes&, const Tensors& in, Tensors& out, KernelContext& context) {

@@ -1,5 +1,6 @@
 #include "autograd/describe.hpp"
 #include "autograd/ops/indexing.hpp"
+#include "autograd/ops/require.hpp"
 #include "tensor/kernels/index.hpp"
 
 namespace microtome {
@@ -13,9 +14,7 @@ struct op::Take {
 
     static Specs shape_rule(const Attributes&, const Specs& in) {
         const Shape &x = in[0].shape, &index = in[1].shape;
-        if (!is_floating(in[0].dtype) || in[1].dtype != Dtype::i64)
-            throw DtypeError(name,
-                             str("expected a floating tensor and i64 indices, got ", in[0], " and ", in[1]));
+        require_indexed(name, in[0], in[1]);
         if (x.rank() == 0) throw ShapeError(name, str("expected rows to take, got ", in[0]));
         std::vector<int64_t> sizes(index.begin(), index.end());
         sizes.insert(sizes.end(), x.begin() + 1, x.end());

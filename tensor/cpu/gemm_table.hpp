@@ -25,8 +25,7 @@ constexpr int64_t kMaxStripColumns = 32;
 // A matrix that is never written down: row r is the patch of an image that a filter meets at one position.
 // r counts (image, i, j) over a grid of positions, a column counts (t, u, channel) over taps and channels:
 //
-//     element (r, e) = image[ i * step_h + t * tap_h + origin_h,  j * step_w + u * tap_w + origin_w,  channel
-//     ]
+//     element (r, e) = image[i * step_h + t * tap_h + origin_h, j * step_w + u * tap_w + origin_w, channel]
 //
 // or zero outside the image.
 struct Patches {

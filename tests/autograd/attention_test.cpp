@@ -3,19 +3,12 @@
 #include "autograd/ops/shaping.hpp"
 #include "autograd/samples.hpp"
 #include "autograd/tape.hpp"
-#include "tensor/kernels/elementwise.hpp"
 #include "value_test_support.hpp"
 
 using namespace microtome;
 using namespace microtome::test;
 
 namespace {
-
-Tensor as(const Tensor& x, Dtype dtype) {
-    Tensor y({x.shape(), dtype, kCpu});
-    kernels::convert(x, y);
-    return y;
-}
 
 // The teaching form on the unpacked heads.
 Tensor attention_by_ops(const Tensor& qkv) {

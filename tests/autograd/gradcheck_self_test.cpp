@@ -214,7 +214,6 @@ TEST_CASE("a failure names the sample and the element", "[gradcheck][self]") {
 }
 
 // --- ops without second order
-// -------------------------------------------------------------------------------
 
 namespace {
 
@@ -257,7 +256,6 @@ TEST_CASE("an op without second order must say so", "[gradcheck][self]") {
 }
 
 // --- the header that stands alone
-// ---------------------------------------------------------------------------
 
 namespace {
 

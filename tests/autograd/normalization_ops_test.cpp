@@ -1,19 +1,12 @@
 #include "autograd/ops/normalization.hpp"
 #include "autograd/samples.hpp"
 #include "autograd/tape.hpp"
-#include "tensor/kernels/elementwise.hpp"
 #include "value_test_support.hpp"
 
 using namespace microtome;
 using namespace microtome::test;
 
 namespace {
-
-Tensor as(const Tensor& x, Dtype dtype) {
-    Tensor y({x.shape(), dtype, kCpu});
-    kernels::convert(x, y);
-    return y;
-}
 
 // The textbook's loops over x seen as `groups` of `size` numbers that are normalised together; element i of
 // group j is at i * step + j * stride.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "autograd/tape.hpp"
+#include "tensor/kernels/elementwise.hpp"
 
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -33,6 +34,13 @@ inline Tensor tensor(const std::vector<double>& x, const Shape& shape, Dtype dty
 
 inline Tensor tensor(const std::vector<double>& x, Dtype dtype = Dtype::f64) {
     return tensor(x, Shape{static_cast<int64_t>(x.size())}, dtype);
+}
+
+// x in another type, on no tape.
+inline Tensor as(const Tensor& x, Dtype dtype) {
+    Tensor y({x.shape(), dtype, kCpu});
+    kernels::convert(x, y);
+    return y;
 }
 
 // Equal to within `tolerance` times max(1, |expected|); infinities and NaN where expected.

@@ -74,3 +74,19 @@ TEST_CASE("a classifier refuses what does not fit", "[nn][classifier]") {
     CHECK_THROWS_WITH(classifier.vjp(Tensor::zeros({2, 3})), Contains("f32(1,3)"));
     CHECK(classifier.vjp(Tensor::zeros({1, 3})).shape() == Shape{1, 40, 40, 3});
 }
+
+TEST_CASE("a classifier can look at somebody's model", "[nn][classifier]") {
+    LoadedModel loaded = small();
+    ModelClassifier borrowed(*loaded.model, loaded.card.options);
+    Batch batch{.images = test::images({2, 40, 40, 3})};
+    Tensor before = borrowed.logits(batch);
+    CHECK_FALSE(loaded.model->training());
+    CHECK(&borrowed.model() == loaded.model.get());
+    CHECK(borrowed.classes() == 3);
+
+    loaded.model->named_parameters()[0].parameter->value.mutable_data<float>()[0] += 1;  // trained on
+    loaded.model->train();
+    Tensor after = borrowed.logits(batch);
+    CHECK_FALSE(identical(before, after));
+    CHECK(identical(after, ModelClassifier(std::move(loaded)).logits(batch)));
+}
