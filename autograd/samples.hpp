@@ -22,7 +22,7 @@
 
 namespace microtome {
 
-struct Sample {
+struct OpSample {
     std::string name;
     std::shared_ptr<const void> attributes;
     Tensors inputs;  // the same tensor twice is one variable
@@ -45,7 +45,7 @@ struct ErrorCase {
 };
 
 struct SampleSet {
-    std::vector<Sample> samples;
+    std::vector<OpSample> samples;
     std::vector<KinkCase> kinks;
     std::vector<ErrorCase> errors;
 };

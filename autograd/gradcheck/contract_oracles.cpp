@@ -75,11 +75,11 @@ void check_samples(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
     oracle.require(!op.name.empty() && !op.formula.empty(), "all", "no name or no formula");
     oracle.require(!set.samples.empty(), "all", "samples() adds none");
     if (op.vjp == nullptr) return;
-    for (const Sample& sample : set.samples)
+    for (const OpSample& sample : set.samples)
         oracle.require(sample.checked.any(), sample.name, "differentiates by nothing");
     oracle.require(op.kinks.empty() || !set.kinks.empty(), "all",
                    str("promises at a kink (", op.kinks, ") what no kink() case tries"));
-    const bool any_element = std::any_of(set.samples.begin(), set.samples.end(), [&](const Sample& sample) {
+    const bool any_element = std::any_of(set.samples.begin(), set.samples.end(), [&](const OpSample& sample) {
         const OpFunction function(op, sample);
         return !function.point().empty() && function.outputs() > 0;
     });
@@ -102,14 +102,14 @@ void check_attributes(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
         if (!new_hash && same_hash->second != text)
             oracle.fail(sample, str("its attributes ", text, " hash like ", same_hash->second));
     };
-    for (const Sample& sample : set.samples) look(sample.name, sample.attributes.get());
+    for (const OpSample& sample : set.samples) look(sample.name, sample.attributes.get());
     for (const KinkCase& kink : set.kinks) look(kink.name, kink.attributes.get());
     for (const ErrorCase& error : set.errors) look(error.name, error.attributes.get());
     oracle.require(!hash_of.contains("") || hash_of.size() == 1, "all", "some attributes print nothing");
 }
 
 void check_forward(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
-    oracle.each(set.samples, [&](const Sample& sample) {
+    oracle.each(set.samples, [&](const OpSample& sample) {
         const OpFunction function(op, sample);
         const OpFunction::Inputs inputs = function.at(function.point());
         Tensors before;
@@ -156,7 +156,7 @@ void check_forward(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
 }
 
 void check_needs(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
-    oracle.each(set.samples, [&](const Sample& sample) {
+    oracle.each(set.samples, [&](const OpSample& sample) {
         const OpFunction function(op, sample);
         const OpFunction::Inputs inputs = function.at(function.point());
         const Tensors v = cotangents_of_signs(function);
@@ -212,7 +212,7 @@ void check_errors(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
 }
 
 void check_abstract(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
-    oracle.each(set.samples, [&](const Sample& sample) {
+    oracle.each(set.samples, [&](const OpSample& sample) {
         const OpFunction function(op, sample);
         const OpFunction::Inputs inputs = function.abstract();
         auto is_abstract = [](const Tensor& tensor) { return tensor.is_abstract(); };
@@ -233,7 +233,7 @@ void check_abstract(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
 }
 
 void check_not_followed(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
-    oracle.each(set.samples, [&](const Sample& sample) {
+    oracle.each(set.samples, [&](const OpSample& sample) {
         const OpFunction function(op, sample);
         const OpFunction::Inputs inputs = function.at(function.point());
         Tape tape;

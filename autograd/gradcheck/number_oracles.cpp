@@ -87,7 +87,7 @@ Vector condition(const Vector& outputs, double size, View point, const std::func
 }  // namespace
 
 void check_first_order(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
-    oracle.each(set.samples, [&](const Sample& sample) {
+    oracle.each(set.samples, [&](const OpSample& sample) {
         const OpFunction function(op, sample);
         const Report report = check([&](View x) { return function.forward(x); },
                                     [&](View x, View v) { return function.vjp(x, v); }, function.point(),
@@ -98,7 +98,7 @@ void check_first_order(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
 }
 
 void check_second_order(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
-    oracle.each(set.samples, [&](const Sample& sample) {
+    oracle.each(set.samples, [&](const OpSample& sample) {
         const OpFunction function(op, sample);
         Vector x_and_v = function.point();
         const Vector v = lively(function.outputs(), 7);
@@ -129,7 +129,7 @@ void check_second_order(Oracle& oracle, const OpInfo& op, const SampleSet& set) 
 
 void check_cotangents(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
     constexpr double kLinear = 1e-11;
-    oracle.each(set.samples, [&](const Sample& sample) {
+    oracle.each(set.samples, [&](const OpSample& sample) {
         const OpFunction function(op, sample);
         const Vector& x = function.point();
         for (double value : function.vjp(x, Vector(function.outputs(), 0.0)))
@@ -207,8 +207,8 @@ void check_kinks(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
 
 void check_f32(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
     constexpr double kAllowed = 64 * 0x1p-24;
-    oracle.each(set.samples, [&](const Sample& sample) {
-        const Sample single = converted(sample, Dtype::f64, Dtype::f32);
+    oracle.each(set.samples, [&](const OpSample& sample) {
+        const OpSample single = converted(sample, Dtype::f64, Dtype::f32);
         const OpFunction narrow(op, single), wide(op, converted(single, Dtype::f32, Dtype::f64));
         const Vector& x = wide.point();  // the same numbers in either precision
         auto compare = [&](const Vector& in_f32, const Vector& in_f64, const Vector& scale,

@@ -34,8 +34,8 @@ Tensor from_doubles(View values, const Spec& spec) {
     return result;
 }
 
-Sample converted(const Sample& sample, Dtype from, Dtype to) {
-    Sample result = sample;
+OpSample converted(const OpSample& sample, Dtype from, Dtype to) {
+    OpSample result = sample;
     std::map<uint64_t, Tensor> done;
     for (Tensor& input : result.inputs) {
         if (input.dtype() != from) continue;
@@ -50,7 +50,7 @@ Sample converted(const Sample& sample, Dtype from, Dtype to) {
     return result;
 }
 
-OpFunction::OpFunction(const OpInfo& op, const Sample& sample) : op_(&op), sample_(sample) {
+OpFunction::OpFunction(const OpInfo& op, const OpSample& sample) : op_(&op), sample_(sample) {
     std::map<uint64_t, int> known;
     Specs input_specs;
     for (std::size_t i = 0; i < sample.inputs.size(); ++i) {

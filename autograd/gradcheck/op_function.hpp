@@ -10,7 +10,7 @@ namespace microtome::gradcheck {
 // two places is one variable); the outputs are the floating ones, one after another.
 class OpFunction {
   public:
-    OpFunction(const OpInfo& op, const Sample& sample);
+    OpFunction(const OpInfo& op, const OpSample& sample);
 
     const OpInfo& op() const { return *op_; }
     const void* attributes() const { return sample_.attributes.get(); }
@@ -44,7 +44,7 @@ class OpFunction {
 
   private:
     const OpInfo* op_;
-    Sample sample_;
+    OpSample sample_;
     std::vector<int> variable_of_;  // input to variable, -1: none
     Specs specs_, output_specs_;
     Vector point_;
@@ -52,7 +52,7 @@ class OpFunction {
 };
 
 // The sample with floating inputs of type `from` converted, equal tensors staying one.
-Sample converted(const Sample& sample, Dtype from, Dtype to);
+OpSample converted(const OpSample& sample, Dtype from, Dtype to);
 
 // The elements as doubles, and a tensor from doubles.
 Vector to_doubles(const Tensor& x);

@@ -84,7 +84,7 @@ void run(const OpInfo& op, const std::shared_ptr<const void>& attributes, const 
 TEST_CASE("every op gives a result or one of our errors, whatever comes in", "[bad_input]") {
     for (const OpInfo* op : all_ops()) {
         INFO(op->name);
-        for (const Sample& sample : op->samples().samples) {
+        for (const OpSample& sample : op->samples().samples) {
             INFO(sample.name);
             for (std::size_t i = 0; i < sample.inputs.size(); ++i) {
                 Tensors inputs = sample.inputs;

@@ -44,7 +44,7 @@ void require_all_read(const Recorded& record, const Tensors& g) {
 TEST_CASE("a vjp reads all that was saved for it, whatever is watched", "[tape][saves]") {
     for (const OpInfo* op : infos_of(AllOps{})) {
         if (op->vjp == nullptr) continue;
-        for (const Sample& sample : op->samples().samples) {
+        for (const OpSample& sample : op->samples().samples) {
             INFO(op->name << ", " << sample.name);
             const gradcheck::OpFunction function(*op, sample);
             const auto inputs = function.at(function.point());
