@@ -94,12 +94,17 @@ Html draw_confusion(const ConfusionPlot& plot, double width) {
                      {count == 0 ? colour::muted : series_colour(right ? 0 : 1), opacity}, tip, 2);
             auto on_it = opacity > .5 ? colour::paper : count == 0 ? colour::muted : colour::ink;
             double middle = x + cell / 2, centre = y + row_height / 2;
-            bool both = count > 0 && row_height >= 36 && cell >= 38;
+            // The count if it fits, the share if there is room for both or for it alone.
             std::string number = count_text(count);
-            if (text_width(number, kText) <= cell - 4)
+            bool counted = text_width(number, kText) <= cell - 4;
+            bool shared = count > 0 && cell >= 38 && (row_height >= 36 || !counted);
+            bool both = counted && shared;
+            if (counted)
                 svg.text(middle, both ? centre - 1 : centre + 4, number,
                          {kText, Anchor::middle, on_it, right});
-            if (both) svg.text(middle, centre + 14, share_text(share), {11, Anchor::middle, on_it});
+            if (shared)
+                svg.text(middle, both ? centre + 14 : centre + 4, share_text(share),
+                         {11, Anchor::middle, on_it});
         }
     }
     for (const auto& [truth, predicted] : plot.grave) {

@@ -9,8 +9,8 @@
 
 namespace microtome::report {
 
-// A share of n images, an accuracy for instance, with its interval. Whoever measured it also computed the
-// interval; here nothing is computed.
+// A share of n images, an accuracy for instance, with its 95 % interval. Whoever measured it also computed
+// the interval; here nothing is computed.
 struct Share {
     double value = std::numeric_limits<double>::quiet_NaN();
     double low = std::numeric_limits<double>::quiet_NaN();  // NaN: no interval

@@ -200,12 +200,13 @@ Html draw_line_plot(const LinePlot& plot, double width) {
     for (const Curve& curve : plot.curves) names = std::max(names, text_width(curve.name, kText) * 1.06);
 
     Frame frame{labels + 10, width - 10, 26, height - 42, 0, 1, 0, 1, {}};
+    auto make_room = [&](double rows) { height += rows, frame.bottom += rows, frame.top += rows; };
     bool beside = plot.curves.size() > 1 && names <= .3 * width;
     if (beside) frame.right = width - names - 17;
     int key_rows = 0;
     if (!beside && plot.curves.size() > 1) {
         key_rows = draw_key(nullptr, plot.curves, 0, width, 0);
-        frame.top += key_rows * kLineOfText + 4;
+        make_room(key_rows * kLineOfText + 4);
     }
 
     std::vector<Tick> x_ticks;
@@ -224,7 +225,7 @@ Html draw_line_plot(const LinePlot& plot, double width) {
     int moment_rows = 0;
     for (const PlacedMoment& moment : moments) moment_rows = std::max(moment_rows, moment.row + 1);
     double moments_top = frame.top;
-    frame.top += moment_rows * kLineOfText;
+    make_room(moment_rows * kLineOfText);
     frame.y_low = y_ticks.front().value;
     frame.y_high = y_ticks.back().value;
 

@@ -80,8 +80,9 @@ tbody th, tbody td { border-bottom: 1px solid var(--line); }
 th.number, td.number { text-align: right; }
 td.number { white-space: nowrap; }
 td.number small { color: var(--muted); margin-left: .15em; }
-tbody th { min-width: 6rem; max-width: 22rem; }
+tbody th { min-width: 7.5rem; max-width: 22rem; }
 td { max-width: 34rem; }
+td b.good, td b.bad, td b.caution { white-space: nowrap; }
 
 figure { margin: 0; }
 .figure { display: grid; grid-template-columns: minmax(0, 44rem) minmax(0, 1fr); gap: 1.75rem; margin: 1.6rem 0 2.2rem; }
@@ -122,7 +123,7 @@ footer dl > div { display: grid; grid-template-columns: 8rem minmax(0, 1fr); gap
   .key-figures { grid-template-columns: repeat(auto-fit, minmax(8.2rem, 1fr)); padding: 1rem 1.1rem; gap: 1.1rem 1.2rem; }
   .key-figures .value { font-size: 2rem; }
   .samples { grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr)); gap: .9rem .7rem; }
-  th, td { padding-right: .9rem; }
+  th, td { padding-right: .7rem; }
   td.number small { display: block; margin: 0; }
   table { font-size: .88rem; }
   tbody th { min-width: 5rem; }

@@ -10,7 +10,8 @@
 namespace microtome::report {
 namespace {
 
-constexpr int64_t kSmall = 96;  // pixels a side; a smaller image is shown with its pixels as squares
+constexpr int64_t kLarge = 320;  // pixels a side; a larger image is shrunk
+constexpr int64_t kSmall = 96;   // pixels a side; a smaller image is shown with its pixels as squares
 
 float element(const Tensor& image, std::size_t i) {
     return image.dtype() == Dtype::u8 ? static_cast<float>(image.data<uint8_t>()[i]) / 255
@@ -33,11 +34,10 @@ std::string confidence_text(const Guess& guess) {
     return std::isnan(guess.confidence) ? "" : " " + share_text(guess.confidence);
 }
 
-// 2/255 where that is what it is, else 0.0123.
+// In 255ths: 2/255, 12.75/255.
 std::string level_text(double value) {
-    double levels = value * 255, whole = std::round(levels);
-    if (whole >= 1 && std::abs(levels - whole) < 1e-3) return str(whole, "/255");
-    return str(number_text(levels), "/255");
+    double levels = value * 255;
+    return str(levels < .1 ? number_text(levels) : coordinate_text(levels), "/255");
 }
 
 }  // namespace
@@ -82,14 +82,39 @@ Tensor difference(const Tensor& original, const Tensor& adversarial) {
     return delta;
 }
 
+Tensor shrunk(const Tensor& image, int64_t side, Shrink how) {
+    int64_t height = image.size(0), width = image.size(1), channels = image.size(2);
+    int64_t k = (std::max(height, width) + side - 1) / side;
+    if (k <= 1) return image;
+    // A rim that is no whole square is left out.
+    Shape shape{std::max<int64_t>(height / k, 1), std::max<int64_t>(width / k, 1), channels};
+    Tensor result(Spec{shape, Dtype::f32, kCpu});
+    std::span<float> to = result.mutable_data<float>();
+    for (int64_t y = 0, i = 0; y < shape[0]; ++y)
+        for (int64_t x = 0; x < shape[1]; ++x)
+            for (int64_t c = 0; c < channels; ++c, ++i) {
+                auto at = [&](int64_t down, int64_t right) {
+                    int64_t row = std::min(y * k + down, height - 1),
+                            column = std::min(x * k + right, width - 1);
+                    return element(image, static_cast<std::size_t>((row * width + column) * channels + c));
+                };
+                double sum = 0;
+                for (int64_t down = 0; down < k; ++down)
+                    for (int64_t right = 0; right < k; ++right) sum += at(down, right);
+                to[i] = how == Shrink::mean ? static_cast<float>(sum / static_cast<double>(k * k))
+                                            : at(k / 2, k / 2);
+            }
+    return result;
+}
+
 Html draw_samples(const std::vector<SamplePicture>& samples) {
     std::string out = "<div class=\"samples\">\n";
     for (const SamplePicture& sample : samples) {
         bool right = sample.truth == sample.guess.name;
         std::string tells = right ? sample.truth : sample.truth + " taken for " + sample.guess.name;
-        out += str("<figure class=\"sample\">", img(sample.image, tells, right ? "right" : "wrong"),
-                   "<figcaption>", verdict(right), confidence_text(sample.guess), "<br>",
-                   escape(sample.guess.name),
+        out += str("<figure class=\"sample\">",
+                   img(shrunk(sample.image, kLarge), tells, right ? "right" : "wrong"), "<figcaption>",
+                   verdict(right), confidence_text(sample.guess), "<br>", escape(sample.guess.name),
                    right ? "" : str("<br><span class=\"muted\">truth: ", escape(sample.truth), "</span>"),
                    "</figcaption></figure>\n");
     }
@@ -110,15 +135,19 @@ Html draw_strips(const std::vector<PerturbationStrip>& strips) {
         std::string scale = visible.scale > 0 ? str("white +", level_text(visible.scale), "<br>black −",
                                                     level_text(visible.scale))
                                               : "nothing changed";
-        out += str(
-            "<div class=\"strip\"><p class=\"strip-title\">", escape(strip.truth),
-            strip.attack.empty() ? "" : str(" <span class=\"muted\">· ", escape(strip.attack), "</span>"),
-            "</p>\n",
-            panel("original", img(strip.original, "the original image"), guess(strip.before, strip.truth)),
-            panel("perturbation", img(visible.image, "the perturbation; grey where nothing changed"), scale),
-            panel("adversarial", img(strip.adversarial, "the adversarial image"),
-                  guess(strip.after, strip.truth)),
-            "</div>\n");
+        out +=
+            str("<div class=\"strip\"><p class=\"strip-title\">", escape(strip.truth),
+                strip.attack.empty() ? "" : str(" <span class=\"muted\">· ", escape(strip.attack), "</span>"),
+                "</p>\n",
+                panel("original", img(shrunk(strip.original, kLarge), "the original image"),
+                      guess(strip.before, strip.truth)),
+                panel("perturbation",
+                      img(shrunk(visible.image, kLarge, Shrink::middle),
+                          "the perturbation; grey where nothing changed"),
+                      scale),
+                panel("adversarial", img(shrunk(strip.adversarial, kLarge), "the adversarial image"),
+                      guess(strip.after, strip.truth)),
+                "</div>\n");
     }
     return {out + "</div>\n"};
 }

@@ -31,6 +31,11 @@ VisiblePerturbation visible_perturbation(const Tensor& delta, double scale = 0);
 // adversarial - original, both (H,W,C), u8 or f32 in [0,1], as f32 in units of [0,1]. Throws ShapeError.
 Tensor difference(const Tensor& original, const Tensor& adversarial);
 
+// The image with no side above `side`: as it is, or squares of k x k pixels as one, their mean or their
+// middle pixel. Large images would make a large page, and are shown small anyway.
+enum class Shrink { mean, middle };
+Tensor shrunk(const Tensor& image, int64_t side, Shrink how = Shrink::mean);
+
 struct Guess {
     std::string name{};                                            // of the class
     double confidence = std::numeric_limits<double>::quiet_NaN();  // NaN: not said

@@ -215,6 +215,7 @@ Content attacks_section(const StudyReport& report) {
             }
             plot.curves.push_back(std::move(drawn));
         }
+        if (plot.curves.size() == 1) plot.y_label += ", " + plot.curves[0].name;
         std::string caption = group.empty() ? "" : group + ". ";
         if (intervals) caption += "Bands: 95 % intervals. ";
         content.figure(responsive([&](double width) { return draw_line_plot(plot, width); }),
@@ -223,9 +224,7 @@ Content attacks_section(const StudyReport& report) {
     if (!report.strips.empty()) content.figure(draw_strips(report.strips), report.strips_note);
     std::vector<Picture> pictures = report.universal;
     pictures.insert(pictures.end(), report.patches.begin(), report.patches.end());
-    if (!pictures.empty())
-        content.figure(draw_pictures(pictures),
-                       "Made once from training images, and then put on every image.");
+    if (!pictures.empty()) content.figure(draw_pictures(pictures), report.universal_note);
     content.table(report.results);
     return content;
 }

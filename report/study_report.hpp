@@ -133,6 +133,7 @@ struct StudyReport {
     std::string strips_note{};
     std::vector<Picture> universal{};  // from perturbation_picture()
     std::vector<Picture> patches{};
+    std::string universal_note{};  // on which images both were made
 
     BeforeAfter before_after{};
     std::vector<Comparison> comparisons{};

@@ -79,6 +79,20 @@ TEST_CASE("a difference is of what the images show, whatever their types", "[rep
     CHECK_THROWS_AS(difference(original, Tensor::zeros({1, 3, 1})), ShapeError);
 }
 
+TEST_CASE("large images are shrunk, small ones are not", "[report]") {
+    Tensor image(Spec{{7, 4, 1}, Dtype::u8, kCpu});
+    std::span<uint8_t> pixels = image.mutable_data<uint8_t>();
+    for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(8 * i);
+    CHECK(identical(shrunk(image, 7), image));
+    Tensor half = shrunk(image, 4);
+    REQUIRE(half.shape() == Shape{3, 2, 1});
+    CHECK(half.data<float>()[0] * 255 == Approx((0 + 8 + 32 + 40) / 4.0));
+    CHECK(half.data<float>()[3] * 255 == Approx((80 + 88 + 112 + 120) / 4.0));
+    CHECK(shrunk(image, 4, Shrink::middle).data<float>()[0] * 255 == Approx(40));
+    Tensor large = Tensor::full({900, 900, 3}, .5);
+    CHECK(draw_samples({{large, "a", {"a"}}}).text.find("width=\"300\"") != std::string::npos);
+}
+
 TEST_CASE("samples say in words and in colour what is wrong", "[report]") {
     Tensor image = sample_image(8, 0);
     std::string right = draw_samples({{image, "benign", {"benign", .9}}}).text;
@@ -99,4 +113,5 @@ TEST_CASE("a strip says the scale of its perturbation", "[report]") {
     CHECK_THAT(draw_strips({{original, original, "a", {"a"}, {"a"}}}).text, Contains("nothing changed"));
     CHECK_THAT(perturbation_picture(difference(original, adversarial), "universal").caption,
                Contains("white +2/255"));
+    CHECK_THAT(perturbation_picture(Tensor::full({1, 1, 1}, .05), "u").caption, Contains("white +12.75/255"));
 }

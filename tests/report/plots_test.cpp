@@ -149,6 +149,12 @@ TEST_CASE("confusion matrices of many classes and long names", "[report]") {
                 check_drawing(draw_confusion(plot, width));
             }
         }
+    // Too narrow for the count: the share alone.
+    ConfusionPlot narrow{"",
+                         std::vector<std::string>(6, "class"),
+                         std::vector<std::vector<int64_t>>(6, std::vector<int64_t>(6, 1000000)),
+                         {}};
+    CHECK_THAT(draw_confusion(narrow, kNarrow).text, !Contains(">1,000,000<") && Contains(">.17<"));
     CHECK_THROWS_AS(draw_confusion({"", {"a", "b"}, {{1, 2}}, {}}, kWide), ShapeError);
     CHECK_THROWS_AS(draw_confusion({"", {"a", "b"}, {{1, 2}, {3}}, {}}, kWide), ShapeError);
     CHECK_THROWS_AS(draw_confusion({"", {"a"}, {{1}}, {{0, 1}}}, kWide), ShapeError);

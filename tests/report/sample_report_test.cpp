@@ -171,6 +171,8 @@ StudyReport sample_report() {
     report.universal = {perturbation_picture(delta, "Universal perturbation")};
     report.patches = {{sample_image(40, 11), "Patch, 40 × 40, pasted over the image at any place and angle"}};
 
+    report.universal_note = "Made once from training images, and then put on every test image.";
+
     report.before_after.attacks = {"Clean", "PGD", "Patch", "UAP"};
     report.before_after.rows = {
         {"before hardening",
