@@ -57,6 +57,18 @@ bool PlateauTracker::update(double loss) {
     return ++waited_ >= patience_;
 }
 
+void PlateauTracker::restore(const State& state) {
+    require(state.epoch >= 0, "0 epochs or more", static_cast<double>(state.epoch));
+    require(state.best_epoch >= 0 && state.best_epoch <= state.epoch, "a best epoch among those that were",
+            static_cast<double>(state.best_epoch));
+    require(state.waited >= 0 && state.waited <= state.epoch, "no longer a wait than there were epochs",
+            static_cast<double>(state.waited));
+    best_ = state.best;
+    best_epoch_ = state.best_epoch;
+    epoch_ = state.epoch;
+    waited_ = state.waited;
+}
+
 ReduceOnPlateau::ReduceOnPlateau(const PlateauOptions& options)
     : options_(options), tracker_(options.patience, options.min_delta) {
     require(options.factor > 0 && options.factor < 1, "a factor between 0 and 1", options.factor);
@@ -82,6 +94,12 @@ double ReduceOnPlateau::update(double loss, double lr) {
         tracker_.start_waiting_again();
     }
     return lr;
+}
+
+void ReduceOnPlateau::restore(const State& state) {
+    require(state.cooling >= 0, "a cooldown of 0 epochs or more", static_cast<double>(state.cooling));
+    tracker_.restore(state.tracker);
+    cooling_ = state.cooling;
 }
 
 }  // namespace microtome

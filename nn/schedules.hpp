@@ -40,6 +40,14 @@ class PlateauTracker {
     int64_t epoch() const { return epoch_; }
     void start_waiting_again() { waited_ = 0; }
 
+    // What epochs have left behind: a tracker that is given it goes on as this one would.
+    struct State {
+        double best = std::numeric_limits<double>::infinity();
+        int64_t best_epoch = 0, epoch = 0, waited = 0;
+    };
+    State state() const { return {best_, best_epoch_, epoch_, waited_}; }
+    void restore(const State& state);  // OptionsError for epochs that cannot be
+
   private:
     int64_t patience_;
     double min_delta_;
@@ -62,6 +70,13 @@ class ReduceOnPlateau {
 
     // The rate for the next epoch, given that of the one that ended with this loss.
     double update(double loss, double lr);
+
+    struct State {
+        PlateauTracker::State tracker{};
+        int64_t cooling = 0;
+    };
+    State state() const { return {tracker_.state(), cooling_}; }
+    void restore(const State& state);  // as PlateauTracker's
 
   private:
     PlateauOptions options_;

@@ -28,7 +28,10 @@ Cnn::Cnn(const CnnOptions& options)
       conv4_(add<Conv2d>("conv4", 2 * options.channels, 2 * options.channels, filters(0))),
       relu_(add<Relu>("relu")),
       pool_(add<MaxPool2d>("pool", 2)),
-      norm_(add<BatchNorm>("norm", 2 * options.channels, kKerasBatchNorm)),
+      norm_(add<BatchNorm>("norm", 2 * options.channels,
+                           BatchNormOptions{.eps = kKerasBatchNorm.eps,
+                                            .new_weight = 1 - options.bn_momentum,
+                                            .unbiased_variance = kKerasBatchNorm.unbiased_variance})),
       fc1_(add<Linear>(
           "fc1", last_size(options.image.height) * last_size(options.image.width) * 2 * options.channels,
           2 * options.channels,

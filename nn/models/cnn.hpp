@@ -11,7 +11,8 @@ namespace microtome {
 struct CnnOptions {
     int64_t classes = 5;
     ImageOptions image{.height = 180, .width = 180};
-    int64_t channels = 32;  // of the first convolution; the others and the dense layer have twice as many
+    int64_t channels = 32;      // of the first convolution; the others and the dense layer have twice as many
+    double bn_momentum = 0.99;  // of the running statistics, as Keras says it: PyTorch's 0.1 is 0.9 here
 };
 
 // At 180 x 180 with 5 classes 425,669 parameters, 425,541 of them trainable. Conventions are Keras's: Glorot

@@ -43,10 +43,12 @@ const std::vector<Architecture>& table() {
         {"cnn",
          180,
          180,
-         {{"channels", 32, 1, 4096}},
+         {{"channels", 32, 1, 4096}, {"bn_momentum", 0.99, 0, 1, false}},
          [](const ModelOptions& o) -> std::unique_ptr<Module> {
-             return std::make_unique<Cnn>(
-                 CnnOptions{.classes = o.classes, .image = o.image, .channels = whole(o, "channels")});
+             return std::make_unique<Cnn>(CnnOptions{.classes = o.classes,
+                                                     .image = o.image,
+                                                     .channels = whole(o, "channels"),
+                                                     .bn_momentum = o.numbers.at("bn_momentum")});
          }},
         {"mlp",
          28,

@@ -1,6 +1,7 @@
 // Architectures by name.
 //
-//     cnn            the lung and colon study's network (nn/models/cnn.hpp); channels
+//     cnn            the lung and colon study's network (nn/models/cnn.hpp); channels,
+//                    bn_momentum
 //     mlp            flattened pixels through hidden layers with ReLU; width, depth
 //     resnet-small   three stages of residual blocks with batch norm; channels, blocks
 //     vit-small      a vision transformer; patch, dimension, depth, heads, drop_path

@@ -23,7 +23,7 @@ ModelCard card() {
                                   .high = 255,
                                   .mean = {123.675, 116.28, 0.1 + 0.2},
                                   .deviation = {58.395, 57.12, 57.375}},
-                        .numbers = {{"channels", 3}}},
+                        .numbers = {{"channels", 3}, {"bn_momentum", 0.9}}},
             .classes = {"benign", "malign \"\u00e9\""},
             .training = {{"epochs", "27"}, {"seed", "1"}}};
 }
@@ -41,7 +41,7 @@ StatedModel statement() {
             .normalization = StatedModel::Normalization{},
             .height = 40,
             .width = 44,
-            .numbers = {{"channels", 3}}};
+            .numbers = {{"channels", 3}, {"bn_momentum", 0.9}}};
 }
 
 }  // namespace

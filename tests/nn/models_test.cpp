@@ -186,3 +186,20 @@ TEST_CASE("a small network learns which half of an image is bright", "[nn][model
     CHECK(run(1) == losses);
     CHECK(run(2) != losses);
 }
+
+TEST_CASE("the study's network takes the momentum of its batch norm, in Keras's words", "[nn][models]") {
+    auto running_mean = [](const std::map<std::string, double>& numbers) {
+        auto model = make_model("cnn", {.image = {.height = 40, .width = 40}, .numbers = numbers});
+        model->initialize(1);
+        model->train();
+        (*model)(test::images({2, 40, 40, 3}));
+        for (const NamedTensor& entry : model->state())
+            if (entry.name == "norm.running_mean") return entry.tensor;
+        return Tensor();
+    };
+    const Tensor slow = running_mean({}), fast = running_mean({{"bn_momentum", 0.9}});
+    for (std::size_t i = 0; i < slow.data<float>().size(); ++i)
+        CHECK(fast.data<float>()[i] == Approx(10 * slow.data<float>()[i]).epsilon(1e-4));
+    CHECK(identical(slow, running_mean({{"bn_momentum", 0.99}})));
+    CHECK_THROWS_AS(make_model("cnn", {.numbers = {{"bn_momentum", 1.5}}}), OptionsError);
+}
