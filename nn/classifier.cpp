@@ -1,5 +1,7 @@
 #include "nn/classifier.hpp"
 
+#include "tensor/hash.hpp"
+
 namespace microtome {
 
 Tensor Classifier::logits(const Batch& batch, const Query& query) {
@@ -28,6 +30,16 @@ Tensor Classifier::vjp(const Tensor& dlogits) {
 ModelClassifier::ModelClassifier(LoadedModel loaded)
     : own_(std::move(loaded.model)), model_(own_.get()), options_(std::move(loaded.card.options)) {
     model_->eval();
+}
+
+uint64_t fingerprint_of(const Module& model) {
+    uint64_t hash = kHashSeed;
+    for (const NamedParameter& named : model.named_parameters())
+        hash =
+            hash_bytes(str(named.name, named.parameter->frozen, hex(hash_of(named.parameter->value))), hash);
+    for (const auto& [name, module] : model.named_modules())
+        hash = hash_bytes(str(name, module->training()), hash);
+    return hash;
 }
 
 Tensor ModelClassifier::run(const Batch& batch, const Query& query) {

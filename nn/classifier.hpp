@@ -36,6 +36,10 @@ class Classifier {
     virtual int64_t classes() const = 0;
     virtual const ImageOptions& image() const = 0;
 
+    // One number for everything that answers depend on: weights, buffers, what is frozen, train or eval mode.
+    // Nothing where it cannot be had.
+    virtual std::optional<uint64_t> fingerprint() const { return std::nullopt; }
+
     // Passes so far, in images.
     int64_t forward_passes() const { return forward_passes_; }
     int64_t backward_passes() const { return backward_passes_; }
@@ -50,6 +54,9 @@ class Classifier {
     bool asked_ = false;
 };
 
+// A hash of a module's weights and buffers with their names, of what is frozen, and of the modes.
+uint64_t fingerprint_of(const Module& model);
+
 // A model of ours, its own or somebody's: one that is being trained, say, which must outlive the classifier.
 class ModelClassifier : public Classifier {
   public:
@@ -59,6 +66,7 @@ class ModelClassifier : public Classifier {
 
     int64_t classes() const override { return options_.classes; }
     const ImageOptions& image() const override { return options_.image; }
+    std::optional<uint64_t> fingerprint() const override { return fingerprint_of(*model_); }
     Module& model() { return *model_; }
 
   private:

@@ -90,3 +90,29 @@ TEST_CASE("a classifier can look at somebody's model", "[nn][classifier]") {
     CHECK_FALSE(identical(before, after));
     CHECK(identical(after, ModelClassifier(std::move(loaded)).logits(batch)));
 }
+
+TEST_CASE("a classifier's fingerprint is of all that its answers depend on", "[nn][classifier]") {
+    LoadedModel loaded = small();
+    Module& model = *loaded.model;
+    ModelClassifier classifier(std::move(loaded));
+    const std::optional<uint64_t> before = classifier.fingerprint();
+    REQUIRE(before);
+    classifier.logits({.images = test::images({2, 40, 40, 3})});
+    CHECK(classifier.fingerprint() == before);
+    CHECK(ModelClassifier(small()).fingerprint() == before);
+    model.train();
+    CHECK(classifier.fingerprint() != before);
+    model.eval();
+    model.freeze("*");
+    CHECK(classifier.fingerprint() != before);
+    model.freeze("*", false);
+    CHECK(classifier.fingerprint() == before);
+    for (const NamedParameter& named :
+         model.named_parameters()) {  // every weight and every running statistic
+        const Tensor old = named.parameter->value.clone();
+        named.parameter->value.mutable_data<float>()[0] += 1;
+        CHECK(classifier.fingerprint() != before);
+        named.parameter->value.copy_from(old);
+        CHECK(classifier.fingerprint() == before);
+    }
+}
