@@ -125,8 +125,16 @@ std::vector<int64_t> given_predictions(const AttackOutcome& outcome) {
     return result;
 }
 
+// An attack towards a class lowers another loss than that of the label.
+bool has_target(const AttackOutcome& outcome) {
+    return std::any_of(outcome.options.begin(), outcome.options.end(), [](const auto& option) {
+        return option.first == "target" && option.second != "none";
+    });
+}
+
 bool judged_by_loss(const AttackOutcome& outcome) {
-    return outcome.crafted() && outcome.threat.epsilon > 0 && success_rate(outcome.images).n > 0;
+    return outcome.crafted() && !has_target(outcome) && outcome.threat.epsilon > 0 &&
+           success_rate(outcome.images).n > 0;
 }
 
 bool judged_by_rounding(const AttackOutcome& outcome) {
@@ -409,7 +417,8 @@ Rail recorded(const std::vector<StatedNumbers>& rows) {
                                [&](const auto& option) { return option.first == name; });
         };
         if (row.attacked && row.options.empty()) missing += missing.empty() ? "options" : ", options";
-        if (is_told("start") && !is_told("seed")) missing += missing.empty() ? "a seed" : ", a seed";
+        if ((is_told("start") || is_control(row.name)) && !is_told("seed"))
+            missing += missing.empty() ? "a seed" : ", a seed";
         if (missing.empty()) continue;
         ++lacking;
         if (example.empty()) example = str("; ", row.name, " lacks ", missing);

@@ -24,8 +24,8 @@ Rail varied_predictions(const std::vector<int64_t>& clean, const std::vector<Att
 Rail within_threat(const std::vector<AttackOutcome>& outcomes);
 
 // V4: the loss rose for 95 % of the images that were right at first, under every attack that is made of
-// gradients, image by image, in several steps; for half of them where it has a single step, which may
-// overshoot. Value: the smallest share. An image that comes back as it was has not risen.
+// gradients, image by image, in several steps and towards no target; for half of them where it has a single
+// step, which may overshoot. Value: the smallest share. An image that comes back as it was has not risen.
 Rail rising_loss(const std::vector<AttackOutcome>& outcomes);
 
 // V5: an attack that may change pixels to anything leaves an accuracy of chance, 1 / classes, at most.

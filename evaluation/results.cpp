@@ -26,6 +26,10 @@ void write_pairs(JsonWriter& json, const char* key,
     json.end();
 }
 
+void write_share(JsonWriter& json, const char* key, const Share& share) {
+    json.key(key).object().field("count", share.count).field("n", share.n).end();
+}
+
 void write_row(JsonWriter& json, const ResultRow& row) {
     const Interval interval = row.accuracy().interval();
     json.object().field("model", row.model).field("attack", row.attack);
@@ -35,6 +39,7 @@ void write_row(JsonWriter& json, const ResultRow& row) {
     json.key("wilson").array().value(interval.low).value(interval.high).end();
     json.field("n_clean_correct", row.n_clean_correct).field("n_success", row.n_success);
     json.field("n_correct_8bit", row.n_correct_8bit).field("n_unchanged", row.n_unchanged);
+    write_share(json, "malignant_turned_benign", row.malignant_turned);
     json.field("forward_passes", row.forward_passes).field("backward_passes", row.backward_passes);
     json.field("seconds", row.seconds).field("mode", row.mode).field("witnesses", row.witnesses).end();
 }
@@ -72,9 +77,9 @@ void write_metrics(JsonWriter& json, const Metrics& metrics) {
     json.field("accuracy", baseline.accuracy.value()).end();
     json.key("malignant").array();
     for (uint8_t flag : metrics.malignant) json.value(flag != 0);
-    json.end().key("malignant_called_benign").object();
-    json.field("count", metrics.malignant_called_benign.count).field("n", metrics.malignant_called_benign.n);
-    json.end().key("notes").array();
+    json.end();
+    write_share(json, "malignant_called_benign", metrics.malignant_called_benign);
+    json.key("notes").array();
     for (const std::string& note : report.notes) json.value(note);
     json.end().end();
 }
@@ -113,6 +118,13 @@ void require_near(const char* key, double stated, double expected) {
         throw FormatError(key, str("expected ", expected, " from n and n_correct, got ", stated));
 }
 
+Share share_at(const Json& json, const char* key) {
+    const Share share{.count = count_at(json.at(key), "count"), .n = count_at(json.at(key), "n")};
+    if (share.count > share.n)
+        throw FormatError(key, str("expected a count of at most n = ", share.n, ", got ", share.count));
+    return share;
+}
+
 ResultRow read_row(const Json& json) {
     ResultRow row;
     json.at("model").get_to(row.model);
@@ -136,6 +148,7 @@ ResultRow read_row(const Json& json) {
     require_near("accuracy", number_at(json, "accuracy"), row.accuracy().value());
     require_near("wilson", wilson[0].get<double>(), interval.low);
     require_near("wilson", wilson[1].get<double>(), interval.high);
+    row.malignant_turned = share_at(json, "malignant_turned_benign");
     row.forward_passes = count_at(json, "forward_passes");
     row.backward_passes = count_at(json, "backward_passes");
     row.seconds = number_at(json, "seconds");
@@ -177,10 +190,7 @@ Metrics read_metrics(const Json& json) {
     const Json& malignant = array_at(json, "malignant");
     require_size("malignant", malignant.size());
     for (const Json& flag : malignant) metrics.malignant.push_back(flag.get<bool>());
-    const Json& called = json.at("malignant_called_benign");
-    metrics.malignant_called_benign = {.count = count_at(called, "count"), .n = count_at(called, "n")};
-    if (metrics.malignant_called_benign.count > metrics.malignant_called_benign.n)
-        throw FormatError("malignant_called_benign", "expected a count of at most n");
+    metrics.malignant_called_benign = share_at(json, "malignant_called_benign");
     return metrics;
 }
 

@@ -23,6 +23,7 @@ struct ResultRow {
     int64_t n_success = 0;        // right before it, wrong after: the success rate is of n_clean_correct
     int64_t n_correct_8bit = 0;   // after the attack's images were rounded to 8 bits
     int64_t n_unchanged = 0;      // images that came back as they were given, and still right
+    Share malignant_turned{};     // of malignant images called malignant before, those called benign after
     int64_t forward_passes = 0, backward_passes = 0;  // of the attack (of the model for "none"), in images
     double seconds = 0;                               // likewise
     std::string mode = "tape";                        // how gradients were made: by tape or by plan

@@ -221,7 +221,7 @@ class Evaluator {
         const Tensor rounded = from_8_bits(pending.pictures);
         for (std::size_t i = 0; i < pending.images.size(); ++i) {
             const AttackedImage& image = pending.images[i];
-            if (image.right() && image.rounded == image.label) continue;
+            if (!options_.keep_all && image.right() && image.rounded == image.label) continue;
             const auto place = static_cast<int64_t>(i);
             const Distance distance = distance_of(rounded, originals, place, outcome.threat);
             Witness witness{.id = image.id,
@@ -232,8 +232,8 @@ class Evaluator {
                             .predicted_8bit = image.rounded,
                             .linf = distance.linf,
                             .l2 = distance.l2};
-            if (image.rounded == image.label) witness.note = "right again in 8 bits";
-            if (image.right()) witness.note = "wrong in 8 bits only";
+            if (!image.right() && image.rounded == image.label) witness.note = "right again in 8 bits";
+            if (image.right() && image.rounded != image.label) witness.note = "wrong in 8 bits only";
             if (!image.in_bounds()) witness.note = "the attack left its bounds: the image as it was given";
             if (distance.excess > kBoundTolerance)
                 witness.note += str(witness.note.empty() ? "" : "; ", "outside by ", distance.excess,
@@ -307,7 +307,8 @@ Evaluation evaluate(Classifier& classifier, BatchSource& source, const std::vect
     return Evaluator(classifier, attacks, options).run(source);
 }
 
-std::vector<ResultRow> rows_of(const Evaluation& evaluation, const std::string& model) {
+std::vector<ResultRow> rows_of(const Evaluation& evaluation, const std::string& model,
+                               std::span<const uint8_t> malignant, const std::string& witnesses) {
     const Share clean = evaluation.clean_accuracy();
     std::vector<ResultRow> rows{{.model = model,
                                  .n = clean.n,
@@ -326,14 +327,19 @@ std::vector<ResultRow> rows_of(const Evaluation& evaluation, const std::string& 
                       .forward_passes = outcome.forward_passes,
                       .backward_passes = outcome.backward_passes,
                       .seconds = outcome.seconds};
-        if (!outcome.witnesses.empty()) row.witnesses = "witnesses/" + outcome.witnesses;
+        if (!outcome.witnesses.empty()) row.witnesses = witnesses + '/' + outcome.witnesses;
+        std::vector<int64_t> after;
         for (const AttackedImage& image : outcome.images) {
             row.n_correct += image.right();
             row.n_clean_correct += image.clean_right();
             row.n_success += image.success();
             row.n_correct_8bit += image.rounded == image.label;
             row.n_unchanged += image.unchanged && image.right();
+            after.push_back(image.adversarial);
         }
+        if (!malignant.empty())
+            row.malignant_turned =
+                malignant_called_benign(malignant, evaluation.labels, after, evaluation.clean).turned;
         rows.push_back(std::move(row));
     }
     std::vector<const AttackOutcome*> left;

@@ -56,6 +56,7 @@ bool is_control(std::string_view attack);
 
 struct EvaluationOptions {
     std::string witnesses{};  // folder for a folder of witnesses each attack; empty: none are kept
+    bool keep_all = false;    // what was not fooled, too: a set of attacked images that stands for itself
     std::function<std::string(int64_t id)> name_of{};  // of an image, for the witnesses
     // Where the attacks' images come from, if from elsewhere than the evaluator's: in the same order and
     // batches. This is how somebody's own preprocessing is put under test.
@@ -87,7 +88,11 @@ Evaluation evaluate(Classifier& classifier, BatchSource& source, const std::vect
 
 // The clean row, one for each attack, and where several attacks share a ball one, "worst-case", in which an
 // image is right only if it was so at first and after every one of them.
-std::vector<ResultRow> rows_of(const Evaluation& evaluation, const std::string& model);
+// malignant: a flag a class, or empty. `witnesses`: what the folders of witnesses are called from where the
+// rows will be.
+std::vector<ResultRow> rows_of(const Evaluation& evaluation, const std::string& model,
+                               std::span<const uint8_t> malignant = {},
+                               const std::string& witnesses = "witnesses");
 
 // Passes that evaluate() will make, at most: the attacks' own, and those to ask again about the outcome.
 Passes cost_of(const std::vector<const Attack*>& attacks, int64_t images);

@@ -55,7 +55,7 @@ class AnyAttack : public Attack {
     AnyAttack(std::string name, Threat threat, Passes cost, Run run)
         : name_(std::move(name)), threat_(threat), cost_(cost), run_(std::move(run)) {}
     std::string_view name() const override { return name_; }
-    AttackOptions options() const override { return {{"epsilon", str(threat_.epsilon)}}; }
+    AttackOptions options() const override { return {{"epsilon", str(threat_.epsilon)}, {"seed", "0"}}; }
     Threat threat() const override { return threat_; }
     Passes cost() const override { return cost_; }
     Tensor run(Classifier& classifier, const Batch& batch) const override { return run_(classifier, batch); }

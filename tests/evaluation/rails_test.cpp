@@ -300,7 +300,11 @@ TEST_CASE("V10, V13 and V15 fire on numbers that are not what they say", "[evalu
     wrong[1].options.clear();
     CHECK(recorded(wrong).value == 2);
     wrong = rows;
-    wrong[1].options.push_back({"start", "uniform"});
+    wrong[1].options = {{"start", "uniform"}};
+    CHECK_FALSE(recorded(wrong).pass);
+    wrong[1] = rows[1];
+    wrong[1].name = "uniform-noise";
+    wrong[1].options = {{"epsilon", "8/255"}};
     CHECK_FALSE(recorded(wrong).pass);
     wrong[1].options.push_back({"seed", "0"});
     CHECK(recorded(wrong).pass);

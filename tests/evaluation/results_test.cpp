@@ -31,6 +31,7 @@ Results sample() {
                             .n_success = 5,
                             .n_correct_8bit = 4,
                             .n_unchanged = 1,
+                            .malignant_turned = {2, 3},
                             .forward_passes = 210,
                             .backward_passes = 200,
                             .seconds = 1.5,
@@ -69,6 +70,7 @@ TEST_CASE("results have the documented fields", "[evaluation][results]") {
     CHECK(row.at("backward_passes") == 200);
     CHECK(row.at("seconds") == 1.5);
     CHECK(row.at("mode") == "tape");
+    CHECK(row.at("malignant_turned_benign") == nlohmann::json{{"count", 2}, {"n", 3}});
     CHECK(json.at("rows").at(0).at("attack") == "none");
     CHECK(json.at("rails").at(1) ==
           nlohmann::json{{"id", "V5"}, {"pass", false}, {"value", .5}, {"text", "not fine"}});
@@ -105,6 +107,7 @@ TEST_CASE("results that contradict themselves are refused", "[evaluation][result
              std::array{"\"n_correct\": 3", "\"n_correct\": -3", "whole number"},
              std::array{"\"n_correct\": 3", "\"n_correct\": 3.5", "whole number"},
              std::array{"\"n_success\": 5", "\"n_success\": 9", "n_clean_correct"},
+             std::array{"\"count\": 2", "\"count\": 4", "malignant_turned_benign"},
              std::array{"\"pass\": false", "\"pass\": 1", "boolean"},
              std::array{"\"wilson\"", "\"wilsom\"", "wilson"},
              std::array{"\"format\": 1", "\"format\": 2", "newer"},

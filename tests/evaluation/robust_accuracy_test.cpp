@@ -41,6 +41,10 @@ TEST_CASE("an attack's rows are counts of what the classifier says again", "[eva
     CHECK(evaluation.complete);
     CHECK(cost_of({&attack}, 20).forward == 20 + 20 * (4 + 3));
     CHECK(cost_of({&attack}, 20).backward == 80);
+    // Class 1 is malignant: of the eight of its ten that are right, the nearest three are called benign now.
+    const std::vector<uint8_t> malignant{0, 1};
+    CHECK(rows_of(evaluation, "m", malignant)[1].malignant_turned == Share{3, 8});
+    CHECK(rows[1].malignant_turned == Share{0, 0});
     // Batches do not matter.
     MemoryBatches singly(test::grey_images(10, 2), 1);
     CHECK(rows_of(evaluate(classifier, singly, {&attack}), "m")[1].n_correct == 12);
@@ -152,6 +156,12 @@ TEST_CASE("every failure is kept, and a stranger finds it again", "[evaluation][
     CHECK(check.witnesses == 8);
     CHECK(check.same == 8);
     CHECK(row.n - check.wrong == row.n_correct_8bit);
+    // A set of all images says the same without their number.
+    evaluate(classifier, images, {&attack}, {.witnesses = folder / "all", .keep_all = true});
+    const WitnessCheck all = check_witnesses(folder / "all/01-steps", classifier);
+    CHECK(all.witnesses == 20);
+    CHECK(all.same == 20);
+    CHECK(all.witnesses - all.wrong == row.n_correct_8bit);
     // Another model answers otherwise, and that is noticed.
     class Constant : public test::Brightness {
         float logit(float, float) const override { return 1; }
