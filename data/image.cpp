@@ -2,6 +2,8 @@
 
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
+#include "data/exif.hpp"
+#include "data/orientation.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -125,7 +127,7 @@ Tensor decode_image(std::string_view bytes, const std::string& name) {
     const stbi_uc* from = pixels.get();
     std::span<uint8_t> to = image.mutable_data<uint8_t>();
     for (std::size_t i = 0; i < to.size(); i += kept, from += channels) std::copy_n(from, kept, &to[i]);
-    return image;
+    return upright(image, exif_orientation(bytes));
 }
 
 std::string encode_png(const Tensor& image) {

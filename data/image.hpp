@@ -11,7 +11,8 @@ namespace microtome {
 inline constexpr int kMaxImageSide = 16384;  // pixels; a file that claims more is refused unread
 
 // The image in a JPEG, PNG, BMP, PGM or PPM file: u8 (H,W,C), top row first, C = 1 for grey and 3 for red,
-// green, blue. An alpha channel is dropped, 16 bits become the upper 8. Throws FormatError for a file that is
+// green, blue. An alpha channel is dropped, 16 bits become the upper 8, a JPEG is turned upright as its Exif
+// orientation says. Throws FormatError for a file that is
 // damaged, cut short, too large or something else; MissingFileError and IoError as read_file() does.
 Tensor read_image(const std::string& path);
 
