@@ -21,6 +21,7 @@ struct Slide {
     float mist = 0;                           // density of the dye that sticks everywhere
     Vec slope;                                // light that falls off to one side
     float vignette = 0;
+    float haze = 0;   // stray light: the share of every pixel that is white
     float blur = 0;   // standard deviation, units
     float noise = 0;  // standard deviation of a pixel
 };
@@ -28,8 +29,8 @@ struct Slide {
 Slide any_slide(const Origin& origin) {
     Dice dice(origin, "slide");
     Slide slide;
-    const float haematoxylin = dice.ratio(0.55f, 1.7f), eosin = dice.ratio(0.5f, 1.8f);
-    const float turn_h = dice.uniform(-0.08f, 0.10f), turn_e = dice.uniform(0.02f, 0.30f);
+    const float haematoxylin = dice.ratio(0.5f, 1.6f), eosin = dice.ratio(0.4f, 1.55f);
+    const float turn_h = dice.uniform(-0.10f, 0.12f), turn_e = dice.uniform(0.12f, 0.45f);
     const Colour hue_h = {1 - turn_h, 1, 1 + 2.5f * turn_h};
     for (std::size_t c = 0; c < 3; ++c) {
         slide.haematoxylin[c] = haematoxylin * kHaematoxylin[c] * hue_h[c];
@@ -41,10 +42,12 @@ Slide any_slide(const Origin& origin) {
     const float exposure = dice.uniform(0.80f, 1.0f), warm = dice.uniform(-0.07f, 0.07f);
     const float green = dice.uniform(-0.05f, 0.0f);
     slide.light = {exposure * (1 + warm), exposure * (1 + green), exposure * (1 - warm)};
-    slide.mist = dice.uniform(0, 0.05f);
-    slide.slope = dice.uniform(0, 0.06f) * dice.any_direction();
+    slide.mist = dice.uniform(0, 0.06f);
+    slide.haze = dice.uniform(0, 0.10f);
+    const float steep = dice.uniform(0, 0.06f);
+    slide.slope = steep * dice.any_direction();
     slide.vignette = dice.uniform(0, 0.06f);
-    slide.blur = dice.chance(0.75f) ? dice.uniform(0.2f, 0.6f) : dice.uniform(0.6f, 1.2f);
+    slide.blur = dice.chance(0.8f) ? dice.uniform(0.2f, 0.45f) : dice.uniform(0.45f, 0.9f);
     slide.noise = dice.uniform(0.004f, 0.014f);
     return slide;
 }
@@ -104,7 +107,7 @@ Tensor Canvas::develop(const Origin& origin) const {
             for (std::size_t c = 0; c < 3; ++c) {
                 const float density = dye.haematoxylin * slide.haematoxylin[c] + dye.eosin * slide.eosin[c] +
                                       dye.blood * slide.blood[c] + slide.mist * slide.eosin[c];
-                image[3 * i + c] = slide.light[c] * falloff * math::exp(-kLn10 * density);
+                image[3 * i + c] = slide.light[c] * falloff * mix(math::exp(-kLn10 * density), 1, slide.haze);
             }
         }
     const float deviation = slide.blur / pixel_;

@@ -27,14 +27,15 @@ class Canvas {
     Canvas(int64_t size, Vec middle, Vec right, float zoom);
 
     int64_t size() const { return size_; }
-    float pixel() const { return pixel_; }  // a pixel's side in units
+    const std::vector<Dye>& dyes() const { return dyes_; }  // row by row
+    float pixel() const { return pixel_; }                  // a pixel's side in units
     Vec middle() const { return middle_; }
     float reach() const { return 0.72f * pixel_ * static_cast<float>(size_); }  // middle to corner, and some
 
-    // Where in the tissue a point of the picture lies; the picture is [-1,1] x [-1,1].
-    Vec point(float u, float v) const {
+    // Where in the tissue a place in the picture lies; the picture is [-1,1] x [-1,1].
+    Vec point(Vec place) const {
         const float half = 0.5f * pixel_ * static_cast<float>(size_);
-        return middle_ + half * (u * right_ + v * across(right_));
+        return middle_ + half * (place.x * right_ + place.y * across(right_));
     }
 
     // How much of a pixel is inside an edge, of which it is `distance` outside.
@@ -70,8 +71,8 @@ class Canvas {
   private:
     Vec pixel_at(int64_t column, int64_t row) const {
         const float per_half = 2.0f / static_cast<float>(size_);
-        return point((static_cast<float>(column) + 0.5f) * per_half - 1,
-                     (static_cast<float>(row) + 0.5f) * per_half - 1);
+        return point({(static_cast<float>(column) + 0.5f) * per_half - 1,
+                      (static_cast<float>(row) + 0.5f) * per_half - 1});
     }
     int64_t first(float x) const { return static_cast<int64_t>(clamp(x, 0, static_cast<float>(size_))); }
     int64_t last(float x) const { return static_cast<int64_t>(clamp(x, -1, static_cast<float>(size_ - 1))); }

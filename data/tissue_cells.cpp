@@ -2,6 +2,11 @@
 
 namespace microtome::tissue {
 
+NucleusPainter::NucleusPainter(const Origin& origin)
+    : outline_(origin, "outline", 4.5f),
+      chromatin_(origin, "chromatin", 1.5f),
+      open_(Dice(origin, "open chromatin").uniform(0, 0.6f)) {}
+
 void NucleusPainter::paint(Canvas& canvas, const Nucleus& nucleus) const {
     const Vec dot_at =
         nucleus.centre +
@@ -13,11 +18,12 @@ void NucleusPainter::paint(Canvas& canvas, const Nucleus& nucleus) const {
         const float radius = math::sqrt(along * along + beside * beside) * (1 + nucleus.bend * outline_(p));
         const float cover = canvas.inside((radius - 1) * nucleus.shorter);
         if (cover == 0) return below;
-        float density = nucleus.density * (1 + nucleus.chromatin * chromatin_(p));
+        const float open = open_ * smooth_step(0.95f, 0.5f, radius);
+        float density = nucleus.density * (1 - open) * (1 + nucleus.chromatin * chromatin_(p));
         density += nucleus.membrane * smooth_step(0.55f, 0.95f, radius);
         if (nucleus.nucleolus > 0)
             density = mix(density, 1.25f, canvas.inside(length(p - dot_at) - nucleus.nucleolus));
-        return mix(below, Dye{density, 0.12f + 0.3f * below.eosin, 0}, cover);
+        return mix(below, Dye{density, 0.10f + 0.3f * below.eosin, 0}, cover);
     });
 }
 

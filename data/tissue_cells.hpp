@@ -22,8 +22,7 @@ struct Nucleus {
 
 class NucleusPainter {
   public:
-    NucleusPainter(const Origin& origin)
-        : outline_(origin, "outline", 4.5f), chromatin_(origin, "chromatin", 1.5f) {}
+    explicit NucleusPainter(const Origin& origin);
     void paint(Canvas& canvas, const Nucleus& nucleus) const;
     void paint(Canvas& canvas, const std::vector<Nucleus>& nuclei) const {
         for (const Nucleus& nucleus : nuclei) paint(canvas, nucleus);
@@ -31,6 +30,7 @@ class NucleusPainter {
 
   private:
     Noise outline_, chromatin_;
+    float open_;  // chromatin at the rim alone (0.6), or all over the nucleus (0): differs between slides
 };
 
 // `tries` points anywhere in the picture; what `propose` makes of them is kept unless it overlaps with one
@@ -40,7 +40,7 @@ std::vector<Nucleus> scatter(const Canvas& canvas, Dice& dice, int tries, float 
     std::vector<Nucleus> kept;
     for (int i = 0; i < tries; ++i) {
         const float u = dice.uniform(-1.06f, 1.06f), v = dice.uniform(-1.06f, 1.06f);
-        std::optional<Nucleus> proposed = propose(canvas.point(u, v));
+        std::optional<Nucleus> proposed = propose(canvas.point({u, v}));
         if (!proposed) continue;
         bool free = true;
         for (const Nucleus& other : kept) {
@@ -92,19 +92,22 @@ void paint_stromal_cells(Canvas& canvas, Dice& dice, const NucleusPainter& paint
     painter.paint(canvas, scatter(canvas, dice, tries, 1.25f, [&](Vec p) -> std::optional<Nucleus> {
                       const float lot = dice.uniform();
                       const bool round = dice.chance(inflamed);
-                      const float size = dice.uniform(0.85f, 1.2f), density = dice.uniform(0.7f, 1.25f);
+                      const float size = dice.uniform(0.75f, 1.2f), density = dice.uniform(0.55f, 1.05f);
+                      const Vec tilt = stroma.fibre(p) + dice.uniform(-0.6f, 0.6f) * across(stroma.fibre(p));
+                      const Vec axis = (1 / length(tilt)) * tilt;
+                      const float slender = dice.uniform(0.85f, 1.5f);
                       if (lot >= where(p)) return std::nullopt;
                       if (round)
                           return Nucleus{.centre = p,
-                                         .axis = stroma.fibre(p),
+                                         .axis = axis,
                                          .longer = 2.15f * size,
-                                         .shorter = 1.9f * size,
+                                         .shorter = 1.85f * size,
                                          .density = density,
                                          .chromatin = 0.35f};
                       return Nucleus{.centre = p,
-                                     .axis = stroma.fibre(p),
-                                     .longer = 4.2f * size,
-                                     .shorter = 1.05f * size,
+                                     .axis = axis,
+                                     .longer = 3.6f * size,
+                                     .shorter = slender * size,
                                      .density = 0.85f * density,
                                      .chromatin = 0.2f};
                   }));

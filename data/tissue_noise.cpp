@@ -33,11 +33,11 @@ Noise::Noise(const Origin& origin, std::string_view what, float grain) : per_uni
 
 float Noise::operator()(Vec p) const {
     const float x = p.x * per_unit_, y = p.y * per_unit_;
-    const float left = math::floor(x), top = math::floor(y);
-    float u = x - left, v = y - top;
+    const int left = floor_of(x), top = floor_of(y);
+    float u = x - static_cast<float>(left), v = y - static_cast<float>(top);
     u = u * u * u * (u * (u * 6 - 15) + 10);
     v = v * v * v * (v * (v * 6 - 15) + 10);
-    const int i = static_cast<int>(left) & (kPeriod - 1), j = static_cast<int>(top) & (kPeriod - 1);
+    const int i = left & (kPeriod - 1), j = top & (kPeriod - 1);
     const int i1 = (i + 1) & (kPeriod - 1), j1 = (j + 1) & (kPeriod - 1);
     const float* upper = &lattice_[static_cast<std::size_t>(j * kPeriod)];
     const float* lower = &lattice_[static_cast<std::size_t>(j1 * kPeriod)];
@@ -77,8 +77,8 @@ Vec Cells::centre(int column, int row) const {
 }
 
 Cells::Place Cells::at(Vec p) const {
-    const int row = static_cast<int>(math::floor(p.y / (kRow * spacing_) + 0.5f));
-    const int column = static_cast<int>(math::floor(p.x / spacing_ + 0.5f));
+    const int row = floor_of(p.y / (kRow * spacing_) + 0.5f);
+    const int column = floor_of(p.x / spacing_ + 0.5f);
     float nearest = 1e30f, second = 1e30f;
     Place place{};
     for (int j = row - 2; j <= row + 2; ++j)

@@ -38,6 +38,11 @@ inline float mix(float a, float b, float t) {
 inline float clamp(float x, float low, float high) {
     return x < low ? low : (x > high ? high : x);
 }
+// The integer below, of a number that fits one; the library's floor is a call where SSE4 is not assumed.
+inline int floor_of(float x) {
+    const int towards_zero = static_cast<int>(x);
+    return towards_zero - (static_cast<float>(towards_zero) > x ? 1 : 0);
+}
 // 0 up to `low`, 1 from `high` on, smooth between.
 inline float smooth_step(float low, float high, float x) {
     const float t = clamp((x - low) / (high - low), 0, 1);
@@ -52,7 +57,8 @@ struct Origin {
     RandomKey key(std::string_view what) const;
 };
 
-// Random numbers one after another.
+// Random numbers one after another. A statement draws two of them only where the language says which comes
+// first: between braces or in declarations, never among the arguments of a call.
 class Dice {
   public:
     Dice(const Origin& origin, std::string_view what);
@@ -128,8 +134,8 @@ class Cells {
     void each(Vec middle, float reach, Visit&& visit) const {
         const int rows = static_cast<int>(reach / (kRow * spacing_)) + 2;
         const int columns = static_cast<int>(reach / spacing_) + 2;
-        const int row0 = static_cast<int>(math::floor(middle.y / (kRow * spacing_)));
-        const int column0 = static_cast<int>(math::floor(middle.x / spacing_));
+        const int row0 = floor_of(middle.y / (kRow * spacing_));
+        const int column0 = floor_of(middle.x / spacing_);
         for (int row = row0 - rows; row <= row0 + rows; ++row)
             for (int column = column0 - columns; column <= column0 + columns; ++column) {
                 const Vec c = centre(column, row);

@@ -4,6 +4,8 @@
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "data/image.hpp"
+#include "data/tissue_patterns.hpp"
+#include "tests/full_disk.hpp"
 #include "tests/scratch_folder.hpp"
 
 #include <catch2/catch.hpp>
@@ -33,6 +35,18 @@ TEST_CASE("a piece of tissue is named by class, number and seed", "[tissue]") {
     Tensor image = draw_tissue(TissueClass::colon_n, 0, 33, 0);
     CHECK(image.shape() == Shape{33, 33, 3});
     CHECK(image.dtype() == Dtype::u8);
+}
+
+TEST_CASE("tissue has the same bits everywhere", "[tissue]") {
+    const char* expected[] = {"35734ff6e0e603da", "32ad4371d1e63383", "8dcb47a1e7ad88ed", "feea0c7cc3bbbf80",
+                              "b3691a1a867f6165"};
+    for (std::size_t i = 0; i < 5; ++i) {
+        INFO(tissue_class_names()[i]);
+        uint64_t hash = kHashSeed;
+        for (int64_t index = 0; index < 8; ++index)
+            hash = hash_bytes(std::as_bytes(draw_tissue(kAll[i], index, 40, 17).data<uint8_t>()), hash);
+        CHECK(hex(hash) == expected[i]);
+    }
 }
 
 TEST_CASE("the set of tissue has classes, groups and parts", "[tissue]") {
@@ -115,4 +129,77 @@ TEST_CASE("tissue is not written over anybody's files", "[tissue]") {
     CHECK_THROWS_AS(write_tissue(folder / "", small), OptionsError);
     CHECK_THROWS_AS(write_tissue(folder / "thesis.txt", small), IoError);
     CHECK_THROWS_AS(write_tissue("/proc/tissue", small), IoError);
+}
+
+TEST_CASE("a full disk leaves no manifest, and another try begins anew", "[tissue]") {
+    ScratchFolder folder;
+    const std::string out = folder / "tissue";
+    {
+        FullDisk disk(1000);
+        CHECK_THROWS_WITH(write_tissue(out, {.per_class = 1, .size = 64}), Contains(".png"));
+    }
+    CHECK_FALSE(std::filesystem::exists(out + "/manifest.csv"));
+    CHECK(write_tissue(out, {.per_class = 1, .size = 16}));
+}
+
+namespace {
+
+// What a class is made of, averaged over some pieces: shares of the area.
+struct Content {
+    double clear = 0, mucus = 0, nuclei = 0, blood = 0, keratin = 0;
+};
+
+Content content_of(TissueClass one, void (*draw)(tissue::Canvas&, const tissue::Origin&)) {
+    constexpr int64_t kPieces = 16, kSize = 48;
+    Content content;
+    for (uint64_t index = 0; index < kPieces; ++index) {
+        tissue::Canvas canvas(kSize, {0, 0}, {1, 0}, 1);
+        draw(canvas, {.seed = 11, .tissue_class = static_cast<uint32_t>(one), .index = index});
+        for (const tissue::Dye& dye : canvas.dyes()) {
+            const double share = 1.0 / (kPieces * kSize * kSize);
+            const bool nucleus = dye.haematoxylin > 0.32f, blood = dye.blood > 0.2f;
+            if (nucleus) content.nuclei += share;
+            if (blood) content.blood += share;
+            if (!nucleus && !blood && dye.eosin > 0.36f) content.keratin += share;
+            const float density = dye.haematoxylin + dye.eosin + dye.blood;
+            if (density < 0.12f) content.clear += share;
+            if (density < 0.2f && dye.haematoxylin > 1.5f * dye.eosin) content.mucus += share;
+        }
+    }
+    return content;
+}
+
+}  // namespace
+
+TEST_CASE("each tissue is made of what it should be", "[tissue]") {
+    const Content alveoli = content_of(TissueClass::lung_n, tissue::draw_alveoli);
+    const Content glands = content_of(TissueClass::lung_aca, tissue::draw_lung_glands);
+    const Content sheets = content_of(TissueClass::lung_scc, tissue::draw_squamous_sheets);
+    const Content crypts = content_of(TissueClass::colon_n, tissue::draw_crypts);
+    const Content crowded = content_of(TissueClass::colon_aca, tissue::draw_colon_glands);
+    CHECK(alveoli.clear > 0.5);
+    CHECK(alveoli.nuclei < 0.15);
+    CHECK(alveoli.blood > 0.02);
+    for (const Content& tumour : {glands, sheets, crowded}) CHECK(tumour.clear < 0.3);
+    for (const Content& other : {alveoli, glands, sheets, crypts})
+        CHECK(crowded.nuclei > other.nuclei + 0.08);
+    for (const Content& other : {alveoli, glands, crypts, crowded})
+        CHECK(sheets.keratin > other.keratin + 0.04);
+    for (const Content& other : {alveoli, glands, sheets, crowded}) CHECK(crypts.mucus > other.mucus + 0.06);
+    CHECK(glands.clear > sheets.clear + 0.05);  // lumina
+}
+
+TEST_CASE("the same tissue at any size", "[tissue]") {
+    for (TissueClass one : kAll) {
+        const Tensor small = draw_tissue(one, 4, 48, 0), large = draw_tissue(one, 4, 96, 0);
+        const auto fine = large.data<uint8_t>();
+        double difference = 0;
+        for (std::size_t i = 0; i < 48 * 48 * 3; ++i) {
+            const std::size_t row = i / 144, column = i % 144 / 3, c = i % 3;
+            const std::size_t at = (2 * row * 96 + 2 * column) * 3 + c;
+            const double mean = (fine[at] + fine[at + 3] + fine[at + 288] + fine[at + 291]) / 4.0;
+            difference += std::abs(mean - small.data<uint8_t>()[i]) / (48 * 48 * 3);
+        }
+        CHECK(difference < 15);
+    }
 }
