@@ -11,6 +11,7 @@
 
 #include "nn/classifier.hpp"
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,6 +41,26 @@ struct Passes {
     int64_t forward = 0, backward = 0;
 };
 
+// What happened in one step of an attack that goes by gradients, for the images that took part in it.
+struct AttackStep {
+    int64_t restart = 0, step = 0;  // from 0
+    std::span<const int64_t> ids{};
+    // An element per image, where the step began.
+    std::span<const float> loss{};           // what the attack raises
+    std::span<const float> margin{};         // z_y - max over j != y of z_j: negative where fooled
+    std::span<const float> gradient_norm{};  // Euclidean
+    std::span<const float> zero_gradient{};  // share of values with a gradient of exactly 0: sign steps leave
+                                             // them where they are
+    // And where it ended: shares of values that a bound kept from their full step.
+    std::span<const float> stopped_by_epsilon{}, stopped_by_box{};
+};
+
+class AttackObserver {
+  public:
+    virtual ~AttackObserver() = default;
+    virtual void step(const AttackStep& step) = 0;
+};
+
 class Attack {
   public:
     virtual ~Attack() = default;
@@ -53,6 +74,16 @@ class Attack {
     // Throws ShapeError, DtypeError for a batch that is not so; OptionsError for images outside [0, 1] and
     // for options that the classifier's classes do not allow.
     virtual Tensor run(Classifier& classifier, const Batch& batch) const = 0;
+
+    // Tells `observer` of every step from now on; nullptr: nobody. It must outlive the attack's runs. Attacks
+    // without gradient steps have nothing to tell. No result depends on it.
+    void observe(AttackObserver* observer) { observer_ = observer; }
+
+  protected:
+    AttackObserver* observer_ = nullptr;
 };
+
+// Throws what run() throws for a batch that cannot be attacked, in the name of `attack`.
+void require_attackable(std::string_view attack, const Classifier& classifier, const Batch& batch);
 
 }  // namespace microtome

@@ -1,0 +1,31 @@
+#include "attacks/attack.hpp"
+
+namespace microtome {
+
+void require_attackable(std::string_view attack, const Classifier& classifier, const Batch& batch) {
+    const Tensor &images = batch.images, &targets = batch.targets;
+    if (!images.defined() || images.rank() != 4)
+        throw ShapeError(attack, str("expected images (N,H,W,C), got ", images));
+    if (images.dtype() != Dtype::f32)
+        throw DtypeError(attack, str("expected images in f32, got ", images.spec()));
+    const int64_t n = images.size(0), classes = classifier.classes();
+    if (!targets.defined() || !(targets.shape() == Shape{n}))
+        throw ShapeError(attack, str("expected the true class of each of ", n, " images, got ", targets));
+    if (targets.dtype() != Dtype::i64)
+        throw DtypeError(attack, str("expected true classes in i64, got ", targets.spec()));
+    if (!batch.ids.empty() && static_cast<int64_t>(batch.ids.size()) != n)
+        throw ShapeError(attack,
+                         str("expected an id for each of ", n, " images or none, got ", batch.ids.size()));
+    if (classes < 2)
+        throw OptionsError(attack, str("expected a classifier of 2 classes or more, got ", classes),
+                           "one class cannot be mistaken for another");
+    for (int64_t target : targets.data<int64_t>())
+        if (target < 0 || target >= classes)
+            throw ShapeError(attack, str("expected classes from 0 to ", classes - 1, ", got ", target));
+    for (float value : images.data<float>())
+        if (!(value >= 0 && value <= 1))
+            throw OptionsError(attack, str("expected images in [0,1], got the value ", value),
+                               "pixel ranges and normalisation are the model's own business");
+}
+
+}  // namespace microtome
