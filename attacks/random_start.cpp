@@ -1,6 +1,7 @@
 #include "attacks/random_start.hpp"
 
 #include "tensor/kernels/updates.hpp"
+#include "tensor/math.hpp"
 
 namespace microtome {
 
@@ -21,7 +22,7 @@ Tensor random_start(const Ball& ball, const Batch& batch, RandomKey key) {
         const Shape one = origin.shape().with(0, 1);
         const Tensor direction = result.view(one, i * size).clone(), x = origin.view(one, i * size);
         double u[1];
-        fill_uniform({key.seed, key.purpose ^ 1, key.sample, key.restart, key.step}, std::span<double>(u));
+        fill_uniform({key.seed, key.purpose, key.sample, key.restart, key.step + 1}, std::span<double>(u));
         const double distance =
             u[0] > 0 ? ball.epsilon * math::exp(math::log(u[0]) / static_cast<double>(size)) : 0;
         Tensor place = result.view(one, i * size);
