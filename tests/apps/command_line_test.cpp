@@ -105,3 +105,25 @@ TEST_CASE("a model's layers are printed without calculating anything", "[apps]")
     CHECK(microtome_command("model info").status == 2);
     CHECK(microtome_command("model info --model /no/such/file").status == 3);
 }
+
+TEST_CASE("data synth writes tissue, says how to go on, and spares what it did not write", "[apps][tissue]") {
+    ScratchFolder folder;
+    const std::string out = folder / "tissue";
+    const std::string line = "data synth --per-class 3 --size 16 --seed 8 --out '" + out + "'";
+    Outcome outcome = microtome_command(line);
+    CHECK(outcome.status == 0);
+    CHECK_THAT(outcome.output, Contains("wrote 15 images of 16 x 16 pixels") && Contains("lung_scc  3") &&
+                                   Contains("train 5, val 5, test 5") && Contains("microtome train --data"));
+    CHECK_FALSE(read_file(out + "/train/colon_n/00000.png", 100'000).empty());
+    CHECK(microtome_command(line).status == 0);  // its own, anew
+
+    write_file(folder / "thesis.txt", "years of work");
+    Outcome refused = microtome_command("data synth --per-class 3 --out '" + (folder / "") + "'");
+    CHECK(refused.status == 2);
+    CHECK_THAT(refused.output, Contains("HINT"));
+    CHECK(microtome_command("data synth").status == 2);
+    CHECK(microtome_command(line + " --size 4").status == 2);
+    CHECK(microtome_command("data synth --per-class 0 --out '" + (folder / "new") + "'").status == 2);
+    CHECK(folder.names() == std::vector<std::string>{"thesis.txt", "tissue"});
+    CHECK(microtome_command("data synth --per-class 1 --out /proc/tissue").status == 4);
+}
