@@ -1,8 +1,10 @@
 // The `microtome` command: declares every subcommand's options and hands over to its file. The one file that
 // includes CLI11, which is slow to compile.
+#include "apps/attack.hpp"
 #include "apps/bench.hpp"
 #include "apps/command.hpp"
 #include "apps/data_synth.hpp"
+#include "apps/evaluate.hpp"
 #include "apps/gradcheck.hpp"
 #include "apps/model.hpp"
 #include "base/error.hpp"
@@ -50,6 +52,8 @@ class CommandLine {
         app_.require_subcommand(1);
         app_.get_formatter()->column_width(28);
         add_data();
+        add_attack();
+        add_evaluate();
         add_bench();
         add_model();
         add_gradcheck();
@@ -110,6 +114,69 @@ class CommandLine {
             ->capture_default_str();
     }
 
+    void add_attack() {
+        CLI::App* command =
+            add("attack", "attack a model's answers to a set of images, and say what is left of its accuracy",
+                [this] {
+                    attack_.quiet = common_.quiet;
+                    return attack(attack_);
+                });
+        command->footer(
+            "Judged are the set's own test images; else those of split.json beside the model; else all. "
+            "After\n"
+            "the table come the rails, checks on the evaluation itself: docs/rails.md says what each means.");
+        add_judged(command, attack_.model, attack_.data, attack_.batch, attack_.n, attack_.seed,
+                   attack_.malignant);
+        command
+            ->add_option("--attack", attack_.attacks,
+                         "fgsm, bim, pgd, mi-fgsm, uniform-noise, gaussian-noise, shuffled-pgd, ...")
+            ->delimiter(',')
+            ->capture_default_str();
+        command->add_option("--eps", attack_.epsilons, "how far: 8/255 or 0.03, for images in [0,1]")
+            ->delimiter(',')
+            ->capture_default_str();
+        command->add_option("--norm", attack_.norm, "linf or l2; each attack's own if not said");
+        command->add_option("--steps", attack_.steps, "for attacks that have steps; their own if not said");
+        command->add_option("--restarts", attack_.restarts, "for attacks that have a random start");
+        command->add_option("--save", attack_.save, "keep the attacked images, as PNG files, in this folder")
+            ->type_name("DIR");
+        command->add_option("--json", attack_.json, "write the results to this file")->type_name("FILE");
+    }
+
+    void add_evaluate() {
+        CLI::App* command = add(
+            "evaluate", "all that can be said of a model on a set of images, clean and under attack", [this] {
+                evaluate_.quiet = common_.quiet;
+                return evaluate_model(evaluate_);
+            });
+        command->footer(
+            "quick: 100 images, FGSM, PGD with 10 steps and noise at 2/255 and 8/255.\n"
+            "standard: all images, FGSM, PGD with 20 steps and 2 restarts, noise and a shuffled control at\n"
+            "1/2, 1, 2, 4 and 8/255. Which images: as `microtome attack` says.");
+        add_judged(command, evaluate_.model, evaluate_.data, evaluate_.batch, evaluate_.n, evaluate_.seed,
+                   evaluate_.malignant);
+        command->add_option("--suite", evaluate_.suite, "quick or standard")->capture_default_str();
+        command->add_option("--out", evaluate_.run, "folder for results.json and the images that were fooled")
+            ->type_name("RUN")
+            ->required();
+    }
+
+    // Which model, on which images.
+    static void add_judged(CLI::App* command, std::string& model, std::string& data, int64_t& batch,
+                           int64_t& n, uint64_t& seed, std::vector<std::string>& malignant) {
+        command->add_option("--model", model, "a model file")->type_name("FILE")->required();
+        command->add_option("--data", data, "a set of images")->type_name("DIR")->required();
+        command->add_option("--batch", batch, "images at a time; no result depends on it")
+            ->check(CLI::Range(1, 100000))
+            ->capture_default_str();
+        command->add_option("--n", n, "at most so many images, drawn at random; 0: all")
+            ->check(CLI::NonNegativeNumber);
+        command->add_option("--seed", seed, "of all random draws")->capture_default_str();
+        command->add_option("--malignant", malignant, "names of malignant classes, * for any letters")
+            ->delimiter(',')
+            ->capture_default_str();
+    }
+
     void add_bench() {
         CLI::App* command =
             add("bench", "measure the kernels on this machine", [this] { return bench(bench_); });
@@ -164,6 +231,8 @@ class CommandLine {
 
     CLI::App app_;
     CommonOptions common_;
+    AttackCommand attack_;
+    EvaluateOptions evaluate_;
     DataSynthOptions data_synth_;
     BenchOptions bench_;
     ModelInfoOptions model_info_;

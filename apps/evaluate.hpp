@@ -1,0 +1,29 @@
+// `microtome evaluate`: all that can be said about a model on a set of images, clean and under a suite of
+// attacks.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace microtome::apps {
+
+struct EvaluateOptions {
+    std::string model, data;
+    std::string suite = "quick";
+    std::string run;  // folder for results.json and witnesses
+    int64_t batch = 32;
+    int64_t n = 0;  // images; 0: the suite's own number
+    uint64_t seed = 0;
+    std::vector<std::string> malignant{"*_aca", "*_scc"};  // patterns of class names
+    bool quiet = false;
+};
+
+// The suites that there are.
+std::vector<std::string> evaluation_suites();
+
+// Prints metrics, rows and rails, and writes results.json and the witnesses into the run's folder. Returns an
+// ExitStatus as attack() does.
+int evaluate_model(const EvaluateOptions& options);
+
+}  // namespace microtome::apps

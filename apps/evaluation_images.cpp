@@ -1,0 +1,111 @@
+#include "apps/evaluation_images.hpp"
+
+#include "base/error.hpp"
+#include "data/open.hpp"
+#include "data/split.hpp"
+#include "tensor/random.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace microtome::apps {
+namespace {
+
+std::string listed(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += str(text.empty() ? "" : ", ", name);
+    return text;
+}
+
+std::vector<int64_t> part_of(const Dataset& dataset, const std::string& part) {
+    std::vector<int64_t> result;
+    for (int64_t i = 0; i < dataset.size(); ++i)
+        if (dataset.samples()[static_cast<std::size_t>(i)].part == part) result.push_back(i);
+    return result;
+}
+
+// The split with which the model was trained, if it is one of this set; else why not.
+std::optional<StoredSplit> split_beside(const std::string& model, const Dataset& dataset,
+                                        std::string& why_not) {
+    const std::string path = (std::filesystem::path(model).parent_path() / "split.json").string();
+    try {
+        return read_split(path, dataset);
+    } catch (const MissingFileError&) {
+        why_not = "there is no split.json beside the model";
+    } catch (const FormatError& error) {
+        why_not = error.what();  // of another set, say: the model is judged on images from elsewhere
+    }
+    return std::nullopt;
+}
+
+void choose(EvaluationImages& chosen, const std::string& model) {
+    const Dataset& dataset = *chosen.dataset;
+    chosen.images = part_of(dataset, "test");
+    chosen.training = part_of(dataset, "train");
+    if (!chosen.images.empty()) {
+        chosen.which = "the set's own test part";
+        chosen.why_no_training = "the set has no train part";
+        return;
+    }
+    std::string why_not = "the split beside the model has no test images";
+    if (const std::optional<StoredSplit> stored = split_beside(model, dataset, why_not);
+        stored && !stored->split.test.empty()) {
+        chosen.images = stored->split.test;
+        chosen.training = stored->split.train;
+        chosen.which = "the test part of split.json beside the model";
+        if (!stored->same_listing) chosen.which += " (the set has changed since)";
+        return;
+    }
+    chosen.images.resize(static_cast<std::size_t>(dataset.size()));
+    for (std::size_t i = 0; i < chosen.images.size(); ++i) chosen.images[i] = static_cast<int64_t>(i);
+    chosen.training.clear();
+    chosen.which = "all images of the set";
+    chosen.why_no_training =
+        str("which images the model was trained on is not known, and some may be among these: ", why_not);
+}
+
+}  // namespace
+
+EvaluationImages choose_images(const std::string& data, const std::string& model, const ModelCard& card,
+                               int64_t n, uint64_t seed) {
+    EvaluationImages chosen{
+        .dataset = open_dataset(data), .images = {}, .training = {}, .which = {}, .why_no_training = {}};
+    if (chosen.dataset->classes() != card.classes)
+        throw FormatError(data, str("expected the model's classes (", listed(card.classes), "), got ",
+                                    listed(chosen.dataset->classes())));
+    choose(chosen, model);
+    const auto found = static_cast<int64_t>(chosen.images.size());
+    if (n > 0 && n < found) {
+        const std::vector<int64_t> order =
+            random_permutation({.seed = seed, .purpose = purpose_of("evaluation images")}, found);
+        std::vector<int64_t> drawn;
+        for (int64_t k = 0; k < n; ++k)
+            drawn.push_back(chosen.images[static_cast<std::size_t>(order[static_cast<std::size_t>(k)])]);
+        std::sort(drawn.begin(), drawn.end());
+        chosen.images = std::move(drawn);
+        chosen.which += str(": ", n, " of ", found, " images, drawn at random");
+    } else {
+        chosen.which += str(": ", found, found == 1 ? " image" : " images");
+    }
+    return chosen;
+}
+
+std::unique_ptr<Loader> load_images(const EvaluationImages& chosen, const std::vector<int64_t>& images,
+                                    const ModelCard& card, int64_t batch) {
+    const ImageOptions& image = card.options.image;
+    LoaderOptions options{.batch = batch, .channels = image.channels};
+    if (!image.resize) {
+        options.height = image.height;
+        options.width = image.width;
+    }
+    return std::make_unique<Loader>(*chosen.dataset, images, options);
+}
+
+std::optional<Rail> compare_with_training(const EvaluationImages& chosen, bool quiet) {
+    if (chosen.training.empty()) return std::nullopt;
+    const ProgressOptions progress = ProgressOptions::detect(quiet);
+    return disjoint(identities_of(*chosen.dataset, chosen.training, progress),
+                    identities_of(*chosen.dataset, chosen.images, progress));
+}
+
+}  // namespace microtome::apps

@@ -1,0 +1,167 @@
+#include "apps/evaluation_run.hpp"
+
+#include "attacks/registry.hpp"
+#include "base/error.hpp"
+#include "base/interrupt.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <iomanip>
+#include <iostream>
+
+namespace microtome::apps {
+namespace {
+
+// V5: so many steps, on so many of the images.
+constexpr int64_t kUnboundedImages = 32;
+constexpr const char* kUnboundedSteps = "20";
+
+// Whether an attack can be told this at all.
+bool takes(const std::string& name, const std::string& setting) {
+    const std::string probe = setting == "norm" ? "linf" : "1";
+    try {
+        make_attack(name, {{setting, probe}});
+        return true;
+    } catch (const OptionsError&) {
+        return false;
+    }
+}
+
+std::string thousands(int64_t number) {
+    std::string text = str(number);
+    for (auto at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3)
+        text.insert(static_cast<std::size_t>(at), 1, ',');
+    return text;
+}
+
+std::string fixed(double value) {
+    return std::isnan(value) ? "-" : str(std::fixed, std::setprecision(4), value);
+}
+
+void print_metrics(const Metrics& metrics) {
+    const ClassificationReport report = classification_report(metrics.confusion);
+    const MajorityBaseline baseline = majority_baseline(metrics.confusion);
+    std::size_t width = 18;
+    for (const std::string& name : metrics.classes) width = std::max(width, name.size() + 2);
+    auto line = [width](const std::string& name, const ClassScores& scores) {
+        std::cout << std::left << std::setw(static_cast<int>(width)) << name << "precision "
+                  << fixed(scores.precision) << "  recall " << fixed(scores.recall) << "  F1 "
+                  << fixed(scores.f1) << "  of " << scores.support << '\n';
+    };
+    std::cout << "\nclean images\n";
+    for (std::size_t c = 0; c < metrics.classes.size(); ++c) line(metrics.classes[c], report.classes[c]);
+    line("mean of classes", report.macro);
+    line("weighted mean", report.weighted);
+    std::cout << "accuracy          " << share_text(report.accuracy) << "\nalways "
+              << metrics.classes[static_cast<std::size_t>(baseline.label)] << " would be "
+              << share_text(baseline.accuracy) << "\nkappa " << fixed(report.kappa)
+              << "  area under the ROC curve " << fixed(metrics.area_under_curve) << "  log-loss "
+              << fixed(metrics.log_loss) << "  calibration error " << fixed(metrics.calibration_error) << " ("
+              << kCalibrationBins << " bins)\n";
+    if (metrics.malignant_called_benign.n > 0)
+        std::cout << "malignant called benign  " << share_text(metrics.malignant_called_benign) << '\n';
+    for (const std::string& note : report.notes) std::cout << "note: " << note << '\n';
+}
+
+// What is left of the accuracy when the attack may do anything, on the first images.
+std::optional<Share> attack_without_bounds(Classifier& classifier, const EvaluationImages& chosen,
+                                           const ModelCard& card, const EvaluationRun& run) {
+    std::vector<int64_t> some = chosen.images;
+    // Spread over the list, which is in the order of the classes.
+    if (static_cast<int64_t>(some.size()) > kUnboundedImages) {
+        const auto all = static_cast<int64_t>(some.size());
+        for (int64_t k = 0; k < kUnboundedImages; ++k)
+            some[static_cast<std::size_t>(k)] =
+                chosen.images[static_cast<std::size_t>(k * all / kUnboundedImages)];
+        some.resize(static_cast<std::size_t>(kUnboundedImages));
+    }
+    const std::unique_ptr<Loader> loader = load_images(chosen, some, card, run.batch);
+    const std::unique_ptr<Attack> attack =
+        make_attack("pgd", {{"epsilon", "1"}, {"steps", kUnboundedSteps}, {"seed", str(run.seed)}});
+    const Evaluation evaluation =
+        evaluate(classifier, *loader, {attack.get()}, {.progress = ProgressOptions::detect(run.quiet)});
+    if (!evaluation.complete) return std::nullopt;
+    return rows_of(evaluation, run.model)[1].accuracy();
+}
+
+}  // namespace
+
+std::unique_ptr<Attack> make_listed_attack(const std::string& name,
+                                           const std::vector<std::pair<std::string, std::string>>& settings) {
+    constexpr std::string_view kShuffled = "shuffled-";
+    const bool shuffled = name.starts_with(kShuffled);
+    const std::string original = shuffled ? name.substr(kShuffled.size()) : name;
+    AttackSettings taken;
+    for (const auto& setting : settings)
+        if (takes(original, setting.first)) taken.push_back(setting);
+    if (!shuffled) return make_attack(original, taken);
+    taken.emplace_back("of", original);
+    return make_attack("shuffled", taken);
+}
+
+EvaluationReport run_evaluation(const EvaluationRun& run,
+                                const std::vector<std::unique_ptr<Attack>>& attacks) {
+    LoadedModel loaded = load_model(run.model);
+    const ModelCard card = loaded.card;
+    ModelClassifier classifier(std::move(loaded));
+    const EvaluationImages chosen = choose_images(run.data, run.model, card, run.n, run.seed);
+
+    std::vector<const Attack*> list;
+    for (const std::unique_ptr<Attack>& attack : attacks) list.push_back(attack.get());
+    const auto count = static_cast<int64_t>(chosen.images.size());
+    const Passes cost = cost_of(list, count);
+    std::cout << "model   " << run.model << ": " << card.architecture << ", " << card.classes.size()
+              << " classes\nimages  " << run.data << ", " << chosen.which << "\ncost    at most "
+              << thousands(cost.forward) << " forward and " << thousands(cost.backward)
+              << " backward passes of one image" << std::endl;
+
+    InterruptGuard guard;
+    const std::unique_ptr<Loader> loader = load_images(chosen, chosen.images, card, run.batch);
+    const std::vector<uint8_t> malignant = malignant_classes(card.classes, run.malignant);
+    const Dataset& dataset = *chosen.dataset;
+    const Evaluation evaluation = evaluate(
+        classifier, *loader, list,
+        {.witnesses = run.witnesses,
+         .keep_all = run.keep_all,
+         .name_of = [&](int64_t id) { return dataset.samples().at(static_cast<std::size_t>(id)).name; },
+         .progress = ProgressOptions::detect(run.quiet)});
+
+    EvaluationReport report;
+    Results& results = report.results;
+    results.rows = rows_of(evaluation, run.model, malignant, run.witnesses_seen);
+    results.metrics.push_back(
+        measure(run.model, card.classes, malignant, evaluation.logits, evaluation.labels));
+    print_metrics(results.metrics.back());
+    std::cout << '\n' << table_of(results.rows);
+    for (const ResultRow& row : results.rows)
+        if (row.malignant_turned.count > 0)
+            std::cout << row.attack << " at " << std::setprecision(3) << row.epsilon * 255
+                      << "/255 turned malignant images benign: " << share_text(row.malignant_turned) << '\n';
+    std::cout << std::endl;
+    for (const SkippedImage& skipped : loader->skipped())
+        std::cout << "skipped  " << skipped.name << ": " << skipped.reason << '\n';
+
+    RailInputs inputs{.unbounded = {}, .disjoint = {}, .why_not_disjoint = chosen.why_no_training};
+    report.complete = evaluation.complete;
+    if (report.complete && !list.empty()) {
+        inputs.unbounded = attack_without_bounds(classifier, chosen, card, run);
+        report.complete = inputs.unbounded.has_value();
+    }
+    if (report.complete) inputs.disjoint = compare_with_training(chosen, run.quiet);
+    RailReport rails = rails_of(evaluation, results.rows, inputs);
+    results.rails = std::move(rails.rails);
+    results.rails_not_run = std::move(rails.not_run);
+    std::cout << table_of(results.rails, results.rails_not_run);
+
+    results.seed = run.seed;
+    results.run = {{"data", run.data}, {"images", chosen.which}};
+    if (loader->skipped().size() > 0) results.run.emplace_back("skipped", str(loader->skipped().size()));
+    if (!report.complete) {
+        const std::string where = str("after ", evaluation.images(), " of ", count, " images");
+        results.run.emplace_back("interrupted", where);
+        std::cout << "interrupted " << where << ": all figures are for these\n";
+    }
+    return report;
+}
+
+}  // namespace microtome::apps

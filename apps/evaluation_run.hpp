@@ -1,0 +1,38 @@
+// What `attack` and `evaluate` have in common: a list of attacks, run on chosen images, with rails.
+#pragma once
+
+#include "apps/evaluation_images.hpp"
+#include "evaluation/results.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace microtome::apps {
+
+// An attack by name with what of the settings it can be told; "shuffled-pgd" is the shuffled control of pgd.
+std::unique_ptr<Attack> make_listed_attack(const std::string& name,
+                                           const std::vector<std::pair<std::string, std::string>>& settings);
+
+struct EvaluationRun {
+    std::string model, data;
+    int64_t batch = 32, n = 0;
+    uint64_t seed = 0;
+    std::vector<std::string> malignant;  // patterns of class names
+    std::string witnesses;               // folder; empty: none
+    std::string witnesses_seen;          // what it is called from where the results will be
+    bool keep_all = false;
+    bool quiet = false;
+};
+
+struct EvaluationReport {
+    Results results;
+    bool complete = true;
+    bool pass() const { return complete && results.pass(); }
+};
+
+// Prints as it goes: what is judged, the cost, then the table and the rails.
+EvaluationReport run_evaluation(const EvaluationRun& run,
+                                const std::vector<std::unique_ptr<Attack>>& attacks);
+
+}  // namespace microtome::apps

@@ -1,0 +1,208 @@
+// `microtome attack` and `microtome evaluate` from outside, on a model whose accuracy under attack is known.
+#include "base/atomic_file.hpp"
+#include "base/text.hpp"
+#include "data/image.hpp"
+#include "data/open.hpp"
+#include "data/split.hpp"
+#include "evaluation/results.hpp"
+#include "evaluation/witnesses.hpp"
+#include "nn/model_file.hpp"
+#include "tests/scratch_folder.hpp"
+
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <sys/wait.h>
+
+using namespace microtome;
+using Catch::Contains;
+
+namespace {
+
+struct Outcome {
+    int status;
+    std::string output;  // both streams
+};
+
+Outcome command(const std::string& arguments) {
+    const std::string line = "'" MICROTOME_PROGRAM "' " + arguments + " 2>&1 </dev/null";
+    std::FILE* pipe = ::popen(line.c_str(), "r");
+    REQUIRE(pipe);
+    Outcome outcome;
+    for (int c; (c = std::fgetc(pipe)) != EOF;) outcome.output += static_cast<char>(c);
+    const int status = ::pclose(pipe);
+    outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return outcome;
+}
+
+void grey_image(const std::string& path, int level) {
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    write_png(path, Tensor::full({4, 4, 1}, level, Dtype::u8));
+}
+
+// Bright images and dark ones, 15 each for the test, 1/2, 3/2, ... 29/2 grey levels from the middle.
+void write_data(const std::string& root, const std::string& train = "train/",
+                const std::string& test = "test/") {
+    for (int i = 1; i <= 15; ++i) {
+        grey_image(str(root, '/', test, "bright_aca/t", i, ".png"), 127 + i);
+        grey_image(str(root, '/', test, "dark_n/t", i, ".png"), 128 - i);
+    }
+    for (int i = 1; i <= 3; ++i) {
+        grey_image(str(root, '/', train, "bright_aca/", i, ".png"), 200 + i);
+        grey_image(str(root, '/', train, "dark_n/", i, ".png"), 20 + i);
+    }
+}
+
+// Says bright or dark, by the mean pixel and nothing else.
+void write_model(const std::string& path) {
+    const ModelCard card{.architecture = "mlp",
+                         .options = {.classes = 2,
+                                     .image = {.height = 4, .width = 4, .channels = 1},
+                                     .numbers = {{"depth", 0}}},
+                         .classes = {"bright_aca", "dark_n"},
+                         .training = {}};
+    const std::unique_ptr<Module> model = make_model(card.architecture, card.options);
+    model->initialize(0);
+    for (const NamedParameter& named : model->named_parameters()) {
+        std::span<float> w = named.parameter->value.mutable_data<float>();
+        std::fill(w.begin(), w.end(), 0.0f);
+        if (w.size() == 2)
+            w[0] = -4;  // the bias: 8 times one half
+        else
+            std::fill(w.begin(), w.begin() + 16, 8.0f / 16);
+    }
+    save_model(path, *model, card);
+}
+
+const Rail& rail(const Results& results, const std::string& id) {
+    for (const Rail& one : results.rails)
+        if (one.id == id) return one;
+    throw std::runtime_error("no rail " + id);
+}
+
+}  // namespace
+
+TEST_CASE("attack: figures that can be reckoned, files that others can check", "[apps][evaluation]") {
+    ScratchFolder folder;
+    write_data(folder / "data");
+    write_model(folder / "model.safetensors");
+    const std::string model = " --model " + (folder / "model.safetensors");
+    const Outcome outcome =
+        command("attack" + model + " --data " + (folder / "data") +
+                " --attack pgd,fgsm,uniform-noise --eps 8/255,2/255 --steps 5 --restarts 2 --seed 3"
+                " --save " +
+                (folder / "saved") + " --json " + (folder / "results.json"));
+    INFO(outcome.output);
+    CHECK(outcome.status == 0);
+    CHECK_THAT(outcome.output, Contains("the set's own test part: 30 images") && Contains("at most") &&
+                                   Contains("worst-case") && Contains("pass  V1 ") && !Contains("FAIL"));
+    const Results results = read_results(folder / "results.json");
+    CHECK(results.seed == 3);
+    REQUIRE(results.rows.size() == 9);  // clean, six, two worst cases
+    CHECK(results.rows[0].attack == "none");
+    CHECK(results.rows[0].accuracy() == Share{30, 30});
+    // 8 levels turn those up to 7.5 from the middle, eight on each side; 2 levels turn two.
+    for (int k : {1, 2, 7}) CHECK(results.rows[static_cast<std::size_t>(k)].accuracy() == Share{14, 30});
+    for (int k : {4, 5, 8}) CHECK(results.rows[static_cast<std::size_t>(k)].accuracy() == Share{26, 30});
+    CHECK(results.rows[1].attack == "pgd");
+    CHECK(results.rows[1].malignant_turned == Share{8, 15});
+    CHECK(results.rows[1].n_correct_8bit == 14);
+    CHECK(results.rows[2].forward_passes == 30);
+    CHECK(results.rails.size() == 14);
+    CHECK(results.rails_not_run.empty());
+    CHECK(rail(results, "V5").value == 0);
+    CHECK(rail(results, "V9").pass);
+
+    ModelClassifier classifier(load_model(folder / "model.safetensors"));
+    const WitnessCheck check = check_witnesses(results.rows[1].witnesses, classifier);
+    CHECK(check.witnesses == 30);
+    CHECK(check.same == 30);
+    CHECK(check.wrong == 16);
+    CHECK(read_witnesses(results.rows[1].witnesses)[0].name == "test/bright_aca/t1.png");
+
+    // The same command says the same, whatever the batch; another draws other images.
+    const std::string few = "attack" + model + " --data " + (folder / "data") + " --n 24 --quiet --json ";
+    CHECK(command(few + (folder / "a.json") + " --batch 32").status == 0);
+    CHECK(command(few + (folder / "b.json") + " --batch 7").status == 0);
+    auto rows = [&](const char* name) {
+        std::vector<ResultRow> result = read_results(folder / name).rows;
+        for (ResultRow& row : result) row.seconds = 0;
+        return result;
+    };
+    CHECK(rows("a.json") == rows("b.json"));
+    CHECK(rows("a.json")[0].n == 24);
+}
+
+TEST_CASE("evaluate: a run folder with metrics, rows and witnesses", "[apps][evaluation]") {
+    ScratchFolder folder;
+    write_data(folder / "data", "", "");  // no parts: the split is beside the model
+    std::filesystem::create_directories(folder / "run");
+    write_model(folder / "run/model.safetensors");
+    const std::unique_ptr<Dataset> set = open_dataset(folder / "data");
+    Split split;
+    for (int64_t i = 0; i < set->size(); ++i) {
+        const bool is_test = set->samples()[static_cast<std::size_t>(i)].name.find("/t") != std::string::npos;
+        (is_test ? split.test : split.train).push_back(i);
+    }
+    write_split(folder / "run/split.json", *set, split, {});
+    const std::string line =
+        "evaluate --model " + (folder / "run/model.safetensors") + " --data " + (folder / "data");
+    const Outcome outcome = command(line + " --out " + (folder / "out"));
+    INFO(outcome.output);
+    CHECK(outcome.status == 0);
+    CHECK_THAT(outcome.output,
+               Contains("split.json beside the model: 30 images") && Contains("kappa 1.0000"));
+    const Results results = read_results(folder / "out/results.json");
+    CHECK(results.metrics.at(0).confusion.accuracy() == Share{30, 30});
+    CHECK(results.metrics[0].malignant == std::vector<uint8_t>{1, 0});
+    CHECK(results.rows.back().accuracy() == Share{14, 30});
+    // Failures only are kept here.
+    for (const ResultRow& row : results.rows) {
+        if (row.witnesses.empty()) continue;
+        CHECK(static_cast<int64_t>(read_witnesses(folder / ("out/" + row.witnesses)).size()) ==
+              row.n - row.n_correct);
+    }
+    // An image that was learned from is among those judged: a rail fails, and so does the command.
+    grey_image(folder / "data/bright_aca/t2.png", 201);
+    const Outcome leak = command(line + " --out " + (folder / "out"));
+    CHECK(leak.status == 1);
+    CHECK_THAT(leak.output, Contains("FAIL  V9") && Contains("1 of 30 test images (1 by content") &&
+                                Contains("bright_aca/t2.png"));
+
+    // Without a split, all images, and nobody knows about leaks.
+    std::filesystem::remove(folder / "run/split.json");
+    const Outcome all = command(line + " --out " + (folder / "out"));
+    CHECK(all.status == 0);
+    CHECK_THAT(all.output, Contains("all images of the set: 36") && Contains("V9   not run"));
+    // A split of another set is none of this one.
+    write_file(folder / "run/split.json", "{}");
+    CHECK_THAT(command(line + " --out " + (folder / "out")).output,
+               Contains("all images of the set: 36") && Contains("V9   not run") && Contains("split.json]"));
+}
+
+TEST_CASE("attack and evaluate say what is wrong", "[apps][evaluation]") {
+    ScratchFolder folder;
+    write_data(folder / "data");
+    write_model(folder / "model.safetensors");
+    const std::string of =
+        " --model " + (folder / "model.safetensors") + " --data " + (folder / "data") + " ";
+    auto refused = [](const std::string& line, int status, const std::string& says) {
+        const Outcome outcome = command(line);
+        INFO(line << '\n' << outcome.output);
+        CHECK(outcome.status == status);
+        CHECK_THAT(outcome.output, Contains(says));
+    };
+    refused("attack" + of + "--attack pdg", 2, "did you mean pgd?");
+    refused("attack" + of + "--eps 8/0", 2, "8/0");
+    refused("attack" + of + "--steps many", 2, "many");
+    refused("attack" + of + "--json /nowhere/r.json", 4, "/nowhere");
+    refused("attack --data " + (folder / "data"), 2, "--model");
+    refused("attack --model /no/such --data " + (folder / "data"), 3, "/no/such");
+    refused("attack --model " + (folder / "model.safetensors") + " --data /no/such", 3, "/no/such");
+    refused("evaluate" + of + "--suite autoattack --out " + (folder / "out"), 2, "quick or standard");
+    refused("evaluate" + of + "--out " + (folder / "model.safetensors"), 4, "folder");
+    refused("evaluate" + of, 2, "--out");
+    std::filesystem::rename(folder / "data/test/dark_n", folder / "data/test/other");
+    std::filesystem::rename(folder / "data/train/dark_n", folder / "data/train/other");
+    refused("attack" + of, 3, "bright_aca, other");
+}
