@@ -11,6 +11,10 @@
 #include <numeric>
 #include <set>
 
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#include <stb/stb_image_write.h>
+
 using namespace microtome;
 using Catch::Contains;
 using Ids = std::vector<int64_t>;
@@ -181,22 +185,30 @@ TEST_CASE("damaged files of every kind among good ones", "[data][loader]") {
     put(folder / "b/large.png", png_header(60000, 60000));
     const std::string png = read_file(folder / "b/good2.png", 1 << 20);
     put(folder / "b/short.png", png.substr(0, png.size() / 2));
+    std::string jpeg;
+    auto append = [](void* to, void* data, int size) {
+        static_cast<std::string*>(to)->append(static_cast<const char*>(data), size);
+    };
+    stbi_write_jpg_to_func(append, &jpeg, 5, 4, 3, flat_image(90).data<uint8_t>().data(), 90);
+    put(folder / "b/whole.jpg", jpeg);
+    put(folder / "b/torn.jpg", jpeg.substr(0, jpeg.size() - 20));
     auto set = open_dataset(folder / "");
-    CHECK(set->size() == 10);
+    CHECK(set->size() == 12);
     for (int threads : {0, 3}) {
         Loader loader(*set, all_of(*set), {.batch = 4, .threads = threads});
-        CHECK(ids_of(epoch(loader, 0)).size() == 6);
-        REQUIRE(loader.skipped().size() == 4);
+        CHECK(ids_of(epoch(loader, 0)).size() == 7);
+        REQUIRE(loader.skipped().size() == 5);
         CHECK(loader.skipped()[0].name == "a/empty.jpg");
         CHECK(loader.skipped()[1].name == "a/text.png");
         CHECK(loader.skipped()[2].name == "b/large.png");
         CHECK_THAT(loader.skipped()[2].reason, Contains("large"));
         CHECK(loader.skipped()[3].name == "b/short.png");
+        CHECK(loader.skipped()[4].name == "b/torn.jpg");
     }
     std::filesystem::remove(folder / "b/good4.png");  // since the set was opened
     Loader loader(*set, all_of(*set));
-    CHECK(ids_of(epoch(loader, 0)).size() == 5);
-    CHECK(loader.skipped().size() == 5);
+    CHECK(ids_of(epoch(loader, 0)).size() == 6);
+    CHECK(loader.skipped().size() == 6);
 }
 
 TEST_CASE("images are decoded once, as far as memory allows", "[data][loader]") {
