@@ -7,6 +7,7 @@
 #include "apps/evaluate.hpp"
 #include "apps/gradcheck.hpp"
 #include "apps/model.hpp"
+#include "apps/train.hpp"
 #include "base/error.hpp"
 #include "base/suggest.hpp"
 #include "base/version.hpp"
@@ -52,6 +53,7 @@ class CommandLine {
         app_.require_subcommand(1);
         app_.get_formatter()->column_width(28);
         add_data();
+        add_train();
         add_attack();
         add_evaluate();
         add_bench();
@@ -177,6 +179,28 @@ class CommandLine {
             ->capture_default_str();
     }
 
+    void add_train() {
+        CLI::App* command = add("train", "train a classifier on labelled images", [this] {
+            train_.quiet = common_.quiet;
+            return train(train_);
+        });
+        command->footer(
+            "The defaults suit small sets of medical images. The run's folder gets the settings, the split,\n"
+            "the logs, a checkpoint and the model. A run that was interrupted or killed goes on, bit for "
+            "bit,\n"
+            "with `microtome train --out RUN --resume`.");
+        command->add_option("--out", train_.out, "the run's folder")->type_name("DIR")->required();
+        command->add_flag("--resume", train_.resume, "go on with the run in this folder");
+        for (const TrainSetting& setting : train_settings())
+            command
+                ->add_option_function<std::string>(
+                    "--" + setting.name,
+                    [this, name = setting.name](const std::string& value) { train_.given[name] = value; },
+                    setting.about)
+                ->default_str(setting.standard);
+        command->add_option("--json", train_.json, "write the result to this file")->type_name("FILE");
+    }
+
     void add_bench() {
         CLI::App* command =
             add("bench", "measure the kernels on this machine", [this] { return bench(bench_); });
@@ -237,6 +261,7 @@ class CommandLine {
     BenchOptions bench_;
     ModelInfoOptions model_info_;
     GradcheckOptions gradcheck_;
+    TrainOptions train_;
     std::function<int()> action_;
 };
 

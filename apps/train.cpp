@@ -1,0 +1,332 @@
+#include "apps/train.hpp"
+
+#include "apps/command.hpp"
+#include "apps/train_settings.hpp"
+#include "base/atomic_file.hpp"
+#include "base/error.hpp"
+#include "base/hash.hpp"
+#include "base/interrupt.hpp"
+#include "base/json_writer.hpp"
+#include "base/version.hpp"
+#include "data/loader.hpp"
+#include "data/open.hpp"
+#include "data/split.hpp"
+#include "data/tissue.hpp"
+#include "evaluation/metrics.hpp"
+#include "nn/pattern.hpp"
+#include "training/best_model.hpp"
+#include "training/checkpoint.hpp"
+#include "training/logs.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+namespace microtome::apps {
+namespace {
+
+// Everything there is between settings and the loop.
+struct Run {
+    const TrainOptions& options;
+    TrainSettings settings;
+    Recipe recipe{};
+    std::unique_ptr<Dataset> data{};
+    Split split{};
+    ModelCard card{};
+    std::unique_ptr<Module> model{};
+    std::string begun_with{};  // what --init gave, in words
+
+    std::string file(const char* name) const { return options.out + '/' + name; }
+    const std::string& data_path() const { return settings.text("data"); }
+    std::string data_text() const { return data_path().empty() ? "the built-in tissue" : data_path(); }
+    LoaderOptions loading(bool for_training) const {
+        const ImageOptions& image = card.options.image;
+        LoaderOptions result{.batch = recipe.batch,
+                             .shuffle = for_training,
+                             .seed = recipe.seed,
+                             .height = image.height,
+                             .width = image.width,
+                             .channels = image.channels};
+        if (for_training) result.augmentation = recipe.augmentation;
+        return result;
+    }
+};
+
+bool exists(const std::string& path) {
+    std::error_code ignored;
+    return std::filesystem::exists(path, ignored);
+}
+
+void make_folder(const std::string& path) {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) throw IoError(path, str("cannot make the folder: ", error.message()));
+}
+
+void open_data(Run& run) {
+    const TrainSettings& settings = run.settings;
+    if (run.data_path().empty())
+        run.data = std::make_unique<TissueDataset>(
+            TissueOptions{.per_class = settings.whole("per-class"), .seed = run.recipe.seed});
+    else
+        run.data = open_dataset(run.data_path());
+
+    const std::vector<std::string> shares = settings.list("shares");
+    if (shares.size() != 3)
+        throw OptionsError("train",
+                           str("expected three shares for --shares, got '", settings.text("shares"), "'"));
+    SplitOptions wanted{.seed = run.recipe.seed};
+    wanted.kind =
+        settings.text("split") == "natural" ? natural_split(*run.data) : split_kind(settings.text("split"));
+    double* parts[] = {&wanted.train, &wanted.val, &wanted.test};
+    for (std::size_t i = 0; i < 3; ++i) {
+        TrainSettings one = settings;
+        one.set("shares", shares[i]);
+        *parts[i] = one.real("shares");
+    }
+    const std::string path = run.file("split.json");
+    if (run.options.resume && exists(path)) {
+        StoredSplit stored = read_split(path, *run.data);
+        if (!stored.same_listing)
+            throw OptionsError(run.options.out,
+                               str("expected the images the run began with, got others in ", run.data_text()),
+                               "begin anew elsewhere");
+        run.split = std::move(stored.split);
+    } else {
+        run.split = make_split(*run.data, wanted);
+        write_split(path, *run.data, run.split, wanted);
+    }
+}
+
+// 1 or 3, as the first image that can be read has.
+int64_t channels_of(const Dataset& data, const std::vector<int64_t>& images) {
+    for (int64_t i : images) try {
+            return data.read(i).size(2);
+        } catch (const FormatError&) {
+        } catch (const IoError&) {
+        }
+    throw FormatError(data.path(), "expected an image that can be read, got none");
+}
+
+// The names of weights whose shape depends on how many classes there are.
+std::vector<std::string> head_of(const ModelCard& card) {
+    ModelOptions more = card.options;
+    ++more.classes;
+    const auto here = make_model(card.architecture, card.options)->named_parameters();
+    const auto there = make_model(card.architecture, more)->named_parameters();
+    std::vector<std::string> result;
+    for (std::size_t i = 0; i < here.size(); ++i)
+        if (!(here[i].parameter->value.shape() == there[i].parameter->value.shape()))
+            result.push_back(here[i].name);
+    return result;
+}
+
+// Takes over all weights of a model file but, where the classes are others, those that depend on them.
+void begin_with(Run& run, const LoadedModel& given) {
+    NamedTensors state = given.model->state();
+    const NamedTensors own = run.model->state();
+    std::vector<std::string> anew;
+    if (given.card.classes != run.card.classes) anew = head_of(run.card);
+    for (NamedTensor& entry : state) {
+        if (std::find(anew.begin(), anew.end(), entry.name) == anew.end()) continue;
+        for (const NamedTensor& mine : own)
+            if (mine.name == entry.name) entry.tensor = mine.tensor;
+    }
+    run.model->load(state);
+    run.begun_with = run.settings.text("init");
+    for (const std::string& name : anew)
+        run.begun_with += (name == anew.front() ? ", but anew: " : ", ") + name;
+}
+
+void make_model_of(Run& run) {
+    const TrainSettings& settings = run.settings;
+    std::optional<LoadedModel> given;
+    if (!settings.text("init").empty()) given = load_model(settings.text("init"));
+    run.card.architecture = settings.text("arch");
+    run.card.classes = run.data->classes();
+    ModelOptions& options = run.card.options;
+    if (given) {
+        if (run.options.given.contains("arch") && given->card.architecture != run.card.architecture)
+            throw OptionsError("train", str("expected --arch ", given->card.architecture, ", as ",
+                                            settings.text("init"), " has, got ", run.card.architecture));
+        run.card.architecture = given->card.architecture;
+        run.settings.set("arch", given->card.architecture);
+        options = given->card.options;
+    } else {
+        options.image.resize = true;
+        options.image.channels = channels_of(*run.data, run.split.train);
+        // Few images mean few steps: running statistics must follow within them (Keras's 0.99 does not).
+        if (run.card.architecture == "cnn") options.numbers["bn_momentum"] = 0.9;
+    }
+    options.classes = static_cast<int64_t>(run.card.classes.size());
+    if (settings.whole("size") != 0) options.image.height = options.image.width = settings.whole("size");
+    for (const auto& [name, number] : settings.numbers("numbers")) options.numbers[name] = number;
+    options = complete_options(run.card.architecture, options);
+    run.card.training = description_of(run.recipe);
+    run.card.training["microtome"] = kVersion;
+    run.card.training["data"] = run.data_text();
+    run.card.training["training_images"] = std::to_string(run.split.train.size());
+    run.model = make_model(run.card.architecture, options);
+    run.model->initialize(run.recipe.seed);
+    if (given) begin_with(run, *given);
+    if (!run.begun_with.empty()) run.card.training["init"] = run.begun_with;
+    for (const std::string& pattern : settings.list("freeze")) run.model->freeze(pattern);
+}
+
+void write_config(const Run& run) {
+    JsonWriter json(JsonWriter::Layout::pretty);
+    json.object().field("microtome", kVersion);
+    json.key("settings").object();
+    for (const auto& [name, value] : run.settings.values()) json.field(name, value);
+    json.end().key("model").object().field("architecture", run.card.architecture);
+    json.field("height", run.card.options.image.height).field("width", run.card.options.image.width);
+    json.field("channels", run.card.options.image.channels).key("numbers").object();
+    for (const auto& [name, number] : run.card.options.numbers) json.field(name, number);
+    json.end().end().key("classes").array();
+    for (const std::string& name : run.card.classes) json.value(name);
+    json.end().key("images").object().field("train", run.split.train.size());
+    json.field("val", run.split.val.size()).field("test", run.split.test.size()).end();
+    write_file(run.file("config.json"), json.end().text() + '\n');
+}
+
+// How well the finished model does on a part it did not learn from.
+struct Judged {
+    std::string part;
+    Share accuracy;
+    double loss = 0;
+    Share largest_class;  // what the answer "always the commonest class" would give
+};
+
+Judged judge(const Run& run, Module& model, const std::string& name, const std::vector<int64_t>& part) {
+    Loader images(*run.data, part, run.loading(false));
+    Progress progress("judging", images.images(), "images", ProgressOptions::detect(run.options.quiet));
+    std::vector<int64_t> counts(run.card.classes.size());
+    const Scores scores =
+        score(model, images, cross_entropy_objective(), [&](const Batch& batch, const Tensor&) {
+            for (int64_t label : batch.targets.data<int64_t>()) ++counts[static_cast<std::size_t>(label)];
+            progress.advance(batch.images.size(0));
+            return !interrupted();
+        });
+    return {name,
+            {scores.correct, scores.images},
+            scores.loss,
+            {*std::max_element(counts.begin(), counts.end()), scores.images}};
+}
+
+void report_skipped(const Loader& loader) {
+    if (loader.skipped().empty()) return;
+    std::cout << "\nskipped " << loader.skipped().size() << " files that are no images:\n";
+    for (const SkippedImage& image : loader.skipped())
+        std::cout << "  " << image.name << ": " << image.reason << '\n';
+}
+
+void write_result(const Run& run, const TrainingResult& result, int64_t kept,
+                  const std::vector<Judged>& parts) {
+    JsonWriter json(JsonWriter::Layout::pretty);
+    json.object().field("model", run.file("model.safetensors")).field("epochs", result.history.size());
+    json.field("kept_epoch", kept).field("steps", result.steps).key("accuracy").object();
+    for (const Judged& judged : parts) {
+        const Interval interval = judged.accuracy.interval();
+        json.key(judged.part)
+            .object()
+            .field("n", judged.accuracy.n)
+            .field("n_correct", judged.accuracy.count);
+        json.field("accuracy", judged.accuracy.value())
+            .key("wilson")
+            .array()
+            .value(interval.low)
+            .value(interval.high);
+        json.end().field("loss", judged.loss).field("largest_class", judged.largest_class.value()).end();
+    }
+    write_file(run.options.json, json.end().end().text() + '\n');
+}
+
+int finish(const Run& run, const TrainingResult& result, const Loader& train, int64_t kept) {
+    const std::string path = run.file("model.safetensors");
+    if (kept == 0) {
+        kept = result.history.back().epoch;
+        save_model(path, *run.model, with_record(run.card, result.history.back()));
+    }
+    LoadedModel model = load_model(path);
+    std::vector<Judged> parts;
+    if (!run.split.val.empty()) parts.push_back(judge(run, *model.model, "val", run.split.val));
+    if (!run.split.test.empty()) parts.push_back(judge(run, *model.model, "test", run.split.test));
+    if (interrupted()) {
+        std::cerr << "microtome: interrupted while judging; the model is in " << path << '\n';
+        return kMachineFailed;
+    }
+    if (!run.split.test.empty()) model.card.training["test_accuracy"] = share_text(parts.back().accuracy);
+    save_model(path, *model.model, model.card);
+    double seconds = 0;
+    for (const EpochRecord& record : result.history) seconds += record.seconds;
+    std::cout << "\ntrained " << run.card.architecture << " on " << run.data_text() << ": "
+              << run.split.train.size() << " images, " << result.history.size() << " epochs, " << result.steps
+              << " steps, " << duration_text(seconds) << '\n';
+    if (result.end == TrainingResult::End::stopped) std::cout << "stopped: " << result.why << '\n';
+    if (!run.begun_with.empty()) std::cout << "began with " << run.begun_with << '\n';
+    report_skipped(train);
+    std::cout << "\nkept the model of epoch " << kept
+              << (run.split.val.empty() ? ", the last" : ", the one of the lowest validation loss") << '\n';
+    for (const Judged& judged : parts)
+        std::cout << "  " << (judged.part == "val" ? "validation" : "test      ") << "  accuracy "
+                  << share_text(judged.accuracy)
+                  << "; always the commonest class: " << share_text(judged.largest_class) << '\n';
+    std::cout << "\n  " << path << "\n  " << run.file(kCsvLog) << ", " << kJsonLog
+              << ", TensorBoard events\n  " << run.file("config.json") << ", split.json\n";
+    if (!run.options.json.empty()) write_result(run, result, kept, parts);
+    if (!run.options.quiet)
+        std::cout << "\nnext: microtome evaluate --model " << path
+                  << (run.data_path().empty() ? "" : " --data " + run.data_path()) << " --out "
+                  << run.file("evaluation") << '\n';
+    return kDone;
+}
+
+}  // namespace
+
+int train(const TrainOptions& options) {
+    if (!options.resume && exists(options.out + "/config.json"))
+        throw OptionsError(options.out, "expected a folder without a run, got one with config.json",
+                           "--resume goes on with it; otherwise choose another --out");
+    Run run{.options = options,
+            .settings = TrainSettings::resolve(options.given, options.out, options.resume)};
+    run.recipe = run.settings.recipe();
+    make_folder(options.out);
+    open_data(run);
+    make_model_of(run);
+    if (!options.resume) write_config(run);
+
+    Loader images(*run.data, run.split.train, run.loading(true));
+    std::unique_ptr<Loader> validation;
+    if (!run.split.val.empty())
+        validation = std::make_unique<Loader>(*run.data, run.split.val, run.loading(false));
+    const std::unique_ptr<Optimizer> optimizer = make_optimizer(*run.model, run.recipe);
+    TrainerOptions wanted{.checkpoint = run.file("checkpoint.safetensors"),
+                          .resume = options.resume,
+                          .progress = ProgressOptions::detect(options.quiet),
+                          .out = options.quiet ? nullptr : &std::cout};
+    apply(run.recipe, images.batches(), wanted);
+    wanted.config["images"] = hex(listing_hash(*run.data));
+    Trainer trainer(*run.model, *optimizer, wanted);
+    add_callbacks(run.recipe, trainer);
+    BestModel* best = nullptr;
+    if (validation)
+        best = &trainer.add<BestModel>(
+            BestModelOptions{.path = run.file("model.safetensors"), .card = run.card});
+    trainer.add<Logs>(options.out);
+
+    const InterruptGuard guard;
+    try {
+        const TrainingResult result = trainer.run(images, validation.get());
+        if (result.end == TrainingResult::End::interrupted) {
+            std::cerr << "microtome: interrupted after step " << result.steps
+                      << "; saved. Go on with: microtome train --out " << options.out << " --resume\n";
+            return kMachineFailed;
+        }
+        return finish(run, result, images, best ? best->best_epoch() : 0);
+    } catch (const NonFiniteError& error) {
+        std::cerr << "microtome: " << error.what() << '\n';
+        return kCheckFailed;
+    }
+}
+
+}  // namespace microtome::apps
