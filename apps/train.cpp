@@ -32,6 +32,7 @@ struct Run {
     Recipe recipe{};
     std::unique_ptr<Dataset> data{};
     Split split{};
+    SplitOptions split_options{};
     ModelCard card{};
     std::unique_ptr<Module> model{};
     std::string begun_with{};  // what --init gave, in words
@@ -57,12 +58,6 @@ bool exists(const std::string& path) {
     return std::filesystem::exists(path, ignored);
 }
 
-void make_folder(const std::string& path) {
-    std::error_code error;
-    std::filesystem::create_directories(path, error);
-    if (error) throw IoError(path, str("cannot make the folder: ", error.message()));
-}
-
 void open_data(Run& run) {
     const TrainSettings& settings = run.settings;
     if (run.data_path().empty())
@@ -84,9 +79,9 @@ void open_data(Run& run) {
         one.set("shares", shares[i]);
         *parts[i] = one.real("shares");
     }
-    const std::string path = run.file("split.json");
-    if (run.options.resume && exists(path)) {
-        StoredSplit stored = read_split(path, *run.data);
+    run.split_options = wanted;
+    if (run.options.resume) {
+        StoredSplit stored = read_split(run.file("split.json"), *run.data);
         if (!stored.same_listing)
             throw OptionsError(run.options.out,
                                str("expected the images the run began with, got others in ", run.data_text()),
@@ -94,7 +89,6 @@ void open_data(Run& run) {
         run.split = std::move(stored.split);
     } else {
         run.split = make_split(*run.data, wanted);
-        write_split(path, *run.data, run.split, wanted);
     }
 }
 
@@ -173,7 +167,12 @@ void make_model_of(Run& run) {
     for (const std::string& pattern : settings.list("freeze")) run.model->freeze(pattern);
 }
 
-void write_config(const Run& run) {
+// What says that here is a run: the split first, for the settings are what --resume looks for.
+void write_beginning(const Run& run) {
+    std::error_code error;
+    std::filesystem::create_directories(run.options.out, error);
+    if (error) throw IoError(run.options.out, str("cannot make the folder: ", error.message()));
+    write_split(run.file("split.json"), *run.data, run.split, run.split_options);
     JsonWriter json(JsonWriter::Layout::pretty);
     json.object().field("microtome", kVersion);
     json.key("settings").object();
@@ -290,10 +289,8 @@ int train(const TrainOptions& options) {
     Run run{.options = options,
             .settings = TrainSettings::resolve(options.given, options.out, options.resume)};
     run.recipe = run.settings.recipe();
-    make_folder(options.out);
     open_data(run);
     make_model_of(run);
-    if (!options.resume) write_config(run);
 
     Loader images(*run.data, run.split.train, run.loading(true));
     std::unique_ptr<Loader> validation;
@@ -313,6 +310,9 @@ int train(const TrainOptions& options) {
         best = &trainer.add<BestModel>(
             BestModelOptions{.path = run.file("model.safetensors"), .card = run.card});
     trainer.add<Logs>(options.out);
+
+    // Only now that nothing is refused any more.
+    if (!options.resume) write_beginning(run);
 
     const InterruptGuard guard;
     try {

@@ -135,6 +135,9 @@ class Trainer::Run {
           train_(train),
           validation_(validation),
           state_{.model = model_, .optimizer = optimizer_, .history = history_, .epochs = options_.epochs} {
+        if (model_.trainable().empty())
+            throw OptionsError("training",
+                               "expected a weight that may change, got a model frozen as a whole");
         if (options_.average_decay > 0) average_.emplace(model_, options_.average_decay);
         if (!options_.objective) options_.objective = cross_entropy_objective();
         if (!options_.validation_objective) options_.validation_objective = options_.objective;

@@ -268,6 +268,9 @@ TEST_CASE("options of a training that make no sense are refused", "[training]") 
     Trainer trainer(model, optimizer, {});
     trainer.add<Script>(std::vector<double>{});
     CHECK_THROWS_WITH(trainer.add<Script>(std::vector<double>{}), Contains("script"));
+    MemoryBatches train(halves(4), 2);
+    model.freeze("*");
+    CHECK_THROWS_WITH(Trainer(model, optimizer, {}).run(train), Contains("frozen as a whole"));
     EpochRecord record;
     CHECK_THROWS_WITH(value_of(record, "val_loss"), Contains("validation images"));
     record.metrics["auc"] = 0.75;

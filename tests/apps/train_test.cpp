@@ -1,0 +1,205 @@
+// `microtome train` from outside.
+#include "base/atomic_file.hpp"
+#include "base/hash.hpp"
+#include "nn/model_file.hpp"
+#include "tests/nn/model_test_support.hpp"
+#include "tests/scratch_folder.hpp"
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <fcntl.h>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace microtome;
+using Catch::Contains;
+
+namespace {
+
+struct Outcome {
+    int status;
+    std::string output;  // both streams
+};
+
+Outcome train(const std::string& arguments) {
+    std::FILE* pipe =
+        ::popen(("'" MICROTOME_PROGRAM "' train " + arguments + " 2>&1 </dev/null").c_str(), "r");
+    REQUIRE(pipe);
+    Outcome outcome;
+    for (int c; (c = std::fgetc(pipe)) != EOF;) outcome.output += static_cast<char>(c);
+    const int status = ::pclose(pipe);
+    outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return outcome;
+}
+
+std::string bytes(const std::string& path) {
+    return read_file(path, 1 << 24);
+}
+
+nlohmann::json json_file(const std::string& path) {
+    return nlohmann::json::parse(bytes(path));
+}
+
+// Learns little, in no time.
+const std::string kSmall = "--threads 1 --numbers channels=2 --size 40 --per-class 10 --batch 8 ";
+
+// metrics.jsonl without what a clock says.
+std::string without_seconds(const std::string& path) {
+    std::string result;
+    std::istringstream lines(bytes(path));
+    for (std::string line; std::getline(lines, line);) {
+        nlohmann::json row = nlohmann::json::parse(line);
+        row.erase("seconds");
+        result += row.dump() + '\n';
+    }
+    return result;
+}
+
+}  // namespace
+
+TEST_CASE("train leaves a model, logs and settings, and says how well it does and what to do next",
+          "[apps][training]") {
+    ScratchFolder folder;
+    const std::string run = folder / "run", file = folder / "result.json";
+    const Outcome outcome = train(kSmall + "--epochs 2 --seed 3 --json " + file + " --out " + run);
+    INFO(outcome.output);
+    REQUIRE(outcome.status == 0);
+    CHECK_THAT(outcome.output, Contains("epoch 2/2  loss") && Contains("test        accuracy 0.") &&
+                                   Contains(" of 5)") && Contains("always the commonest class: 0.200") &&
+                                   Contains("next: microtome evaluate --model " + run));
+    for (const char* name :
+         {"config.json", "split.json", "metrics.jsonl", "metrics.csv", "checkpoint.safetensors",
+          "events.out.tfevents.0.microtome", "model.safetensors"})
+        CHECK(std::filesystem::exists(run + '/' + name));
+    const nlohmann::json config = json_file(run + "/config.json"), result = json_file(file);
+    CHECK(config.at("settings").at("epochs") == "2");
+    CHECK(config.at("settings").at("schedule") == "cosine");
+    CHECK(config.at("images").at("train") == 40);
+    CHECK(config.at("model").at("numbers").at("bn_momentum") == 0.9);
+    CHECK(result.at("accuracy").at("test").at("n") == 5);
+    CHECK(result.at("accuracy").at("test").at("wilson").size() == 2);
+    const LoadedModel model = load_model(run + "/model.safetensors");
+    CHECK(model.card.classes.size() == 5);
+    CHECK(model.card.training.at("seed") == "3");
+    CHECK(model.card.training.at("epoch") == str(result.at("kept_epoch").get<int64_t>()));
+    CHECK(model.card.training.contains("test_accuracy"));
+
+    // The folder is taken, and goes on only as it began.
+    const std::string before = bytes(run + "/model.safetensors");
+    const Outcome again = train(kSmall + "--epochs 2 --out " + run);
+    CHECK(again.status == 2);
+    CHECK_THAT(again.output, Contains("expected a folder without a run") && Contains("--resume"));
+    const Outcome other = train("--epochs 3 --resume --out " + run);
+    CHECK(other.status == 2);
+    CHECK_THAT(other.output, Contains("expected --epochs as the run began with, '2', got '3'"));
+    CHECK(train("--threads 1 --resume --out " + run).status == 0);
+    CHECK(bytes(run + "/model.safetensors") == before);
+}
+
+TEST_CASE("train that is killed or interrupted goes on bit for bit", "[apps][training][resume]") {
+    ScratchFolder folder;
+    const std::string uncut = folder / "uncut";
+    REQUIRE(train(kSmall + "--epochs 12 --quiet --out " + uncut).status == 0);
+    int midway = 0;
+    for (int signal : {SIGKILL, SIGINT}) {
+        INFO("signal " << signal);
+        const std::string run = folder / str("run", signal);
+        for (int start = 0;; ++start) {
+            REQUIRE(start < 100);
+            std::vector<std::string> words{MICROTOME_PROGRAM, "train", "--threads", "1",
+                                           "--quiet",         "--out", run};
+            if (std::filesystem::exists(run + "/config.json"))
+                words.push_back("--resume");
+            else
+                for (const char* word : {"--numbers", "channels=2", "--size", "40", "--per-class", "10",
+                                         "--batch", "8", "--epochs", "12"})
+                    words.emplace_back(word);
+            std::vector<char*> arguments;
+            for (std::string& word : words) arguments.push_back(word.data());
+            arguments.push_back(nullptr);
+            posix_spawn_file_actions_t quiet;
+            ::posix_spawn_file_actions_init(&quiet);
+            ::posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+            ::posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+            pid_t child = -1;
+            REQUIRE(::posix_spawn(&child, words[0].c_str(), &quiet, nullptr, arguments.data(), environ) == 0);
+            ::posix_spawn_file_actions_destroy(&quiet);
+            if (start < 4) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(90 + 37 * start));
+                ::kill(child, signal);
+            }
+            int status = 0;
+            REQUIRE(::waitpid(child, &status, 0) == child);
+            if (WIFEXITED(status) && WEXITSTATUS(status) == 0) break;
+            if (std::filesystem::exists(run + "/checkpoint.safetensors")) ++midway;
+        }
+        CHECK(bytes(run + "/model.safetensors") == bytes(uncut + "/model.safetensors"));
+        CHECK(without_seconds(run + "/metrics.jsonl") == without_seconds(uncut + "/metrics.jsonl"));
+    }
+    CHECK(midway >= 1);
+}
+
+TEST_CASE("train can begin with another model's weights and leave some as they are", "[apps][training]") {
+    ScratchFolder folder;
+    ModelCard card{.architecture = "cnn",
+                   .options = {.classes = 2,
+                               .image = {.height = 40, .width = 40, .resize = true},
+                               .numbers = {{"channels", 2}}},
+                   .classes = {"a", "b"},
+                   .training = {}};
+    auto start = make_model("cnn", card.options);
+    start->initialize(9);
+    const std::string init = folder / "init.safetensors", run = folder / "run";
+    save_model(init, *start, card);
+    const Outcome outcome =
+        train("--threads 1 --per-class 10 --epochs 1 --freeze conv1,conv2 --init " + init + " --out " + run);
+    INFO(outcome.output);
+    REQUIRE(outcome.status == 0);
+    CHECK_THAT(outcome.output, Contains("began with " + init + ", but anew: fc2.weight, fc2.bias"));
+    const NamedTensors after = load_model(run + "/model.safetensors").model->state(), before = start->state();
+    for (std::size_t i = 0; i < before.size(); ++i) {
+        INFO(before[i].name);
+        const bool frozen = before[i].name.starts_with("conv1") || before[i].name.starts_with("conv2");
+        CHECK(identical(before[i].tensor, after[i].tensor) == frozen);
+    }
+    CHECK(train("--threads 1 --resume --out " + run).status == 0);
+    const Outcome wrong = train("--arch mlp --per-class 10 --init " + init + " --out " + (folder / "other"));
+    CHECK(wrong.status == 2);
+    CHECK_THAT(wrong.output, Contains("expected --arch cnn, as " + init));
+    CHECK(train("--per-class 10 --freeze xyz --init " + init + " --out " + (folder / "x")).status == 2);
+}
+
+TEST_CASE("train refuses what makes no sense, and says so", "[apps][training]") {
+    ScratchFolder folder;
+    const std::string out = " --out " + (folder / "run") + ' ' + kSmall;
+    auto refuse = [&](const std::string& arguments, int status, const std::string& why) {
+        INFO(arguments);
+        const Outcome outcome = train(arguments);
+        CHECK(outcome.status == status);
+        CHECK_THAT(outcome.output, Contains(why));
+    };
+    refuse("", 2, "--out");
+    refuse("--epochs many" + out, 2, "expected a whole number for --epochs, got 'many'");
+    refuse("--epochs 0" + out, 2, "expected 1 epoch or more");
+    refuse("--augment flip" + out, 2, "did you mean flips?");
+    refuse("--augment rotation" + out, 2, "expected rotation=NUMBER");
+    refuse("--augment flips=2" + out, 2, "expected flips without a number");
+    refuse("--schedule cosin" + out, 2, "cosine");
+    refuse("--optimizer adams" + out, 2, "adamw");
+    refuse("--shares 0.5,0.5" + out, 2, "three shares");
+    refuse("--arch cnnn" + out, 2, "did you mean cnn?");
+    refuse("--data /nowhere" + out, 3, "/nowhere");
+    refuse("--resume --out " + (folder / "nothing"), 3, "no run to go on with");
+    CHECK_FALSE(std::filesystem::exists(folder / "run"));
+    // A rate that throws the weights to infinity.
+    const Outcome diverged =
+        train("--optimizer sgd --lr 1e30 --epochs 3 --out " + (folder / "far") + ' ' + kSmall);
+    CHECK(diverged.status == 1);
+    CHECK_THAT(diverged.output, Contains("epoch 1, step") && Contains("not finite"));
+}
