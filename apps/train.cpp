@@ -273,10 +273,15 @@ int finish(const Run& run, const TrainingResult& result, const Loader& train, in
     std::cout << "\n  " << path << "\n  " << run.file(kCsvLog) << ", " << kJsonLog
               << ", TensorBoard events\n  " << run.file("config.json") << ", split.json\n";
     if (!run.options.json.empty()) write_result(run, result, kept, parts);
-    if (!run.options.quiet)
-        std::cout << "\nnext: microtome evaluate --model " << path
-                  << (run.data_path().empty() ? "" : " --data " + run.data_path()) << " --out "
-                  << run.file("evaluation") << '\n';
+    if (!run.options.quiet) {
+        const bool drawn = run.data_path().empty();
+        const std::string tissue = run.file("tissue");
+        if (drawn)
+            std::cout << "\nnext: microtome data synth --per-class " << run.settings.text("per-class")
+                      << " --seed " << run.recipe.seed << " --out " << tissue << "\n      ";
+        std::cout << (drawn ? "" : "\nnext: ") << "microtome evaluate --model " << path << " --data "
+                  << (drawn ? tissue : run.data_path()) << " --out " << run.file("evaluation") << '\n';
+    }
     return kDone;
 }
 

@@ -72,7 +72,8 @@ TEST_CASE("train leaves a model, logs and settings, and says how well it does an
     REQUIRE(outcome.status == 0);
     CHECK_THAT(outcome.output, Contains("epoch 2/2  loss") && Contains("test        accuracy 0.") &&
                                    Contains(" of 5)") && Contains("always the commonest class: 0.200") &&
-                                   Contains("next: microtome evaluate --model " + run));
+                                   Contains("next: microtome data synth --per-class 10 --seed 3") &&
+                                   Contains("microtome evaluate --model " + run));
     for (const char* name :
          {"config.json", "split.json", "metrics.jsonl", "metrics.csv", "checkpoint.safetensors",
           "events.out.tfevents.0.microtome", "model.safetensors"})
