@@ -3,6 +3,7 @@
 #include "apps/attack.hpp"
 #include "apps/bench.hpp"
 #include "apps/command.hpp"
+#include "apps/data_audit.hpp"
 #include "apps/data_synth.hpp"
 #include "apps/evaluate.hpp"
 #include "apps/gradcheck.hpp"
@@ -91,8 +92,35 @@ class CommandLine {
         CLI::App* data = app_.add_subcommand("data", "sets of images");
         data->require_subcommand(1);
         add_data_synth(data);
+        add_data_audit(data);
     }
 
+    void add_data_audit(CLI::App* data) {
+        CLI::App* command = add(
+            "audit", "find damaged images, duplicates, and test images that train has seen",
+            [this] {
+                data_audit_.quiet = common_.quiet;
+                return data_audit(data_audit_);
+            },
+            data);
+        command->footer(
+            "Siblings are copies of one image: turned, mirrored, zoomed, brightened or compressed again.\n"
+            "They are found by what stays about the middle; a copy cut from elsewhere is not.\n"
+            "Exit status 1: test images are in train, themselves, by a sibling or by a group.");
+        command->add_option("--data", data_audit_.data, "a folder of images, an .npz, IDX or CIFAR-10 file")
+            ->type_name("DIR")
+            ->required();
+        command->add_option("--groups", data_audit_.groups, "a table: which images are of one origin")
+            ->type_name("CSV");
+        command->add_option("--split", data_audit_.split, "a split to audit in place of the set's own parts")
+            ->type_name("FILE");
+        command->add_option("--json", data_audit_.json, "write the findings to this file")->type_name("FILE");
+        command
+            ->add_option("--write-groups", data_audit_.write_groups,
+                         "write a table of the groups found, for --groups and grouped splits")
+            ->type_name("FILE");
+        command->add_flag("--strict", data_audit_.strict, "a damaged image is an error: exit status 3");
+    }
     void add_data_synth(CLI::App* data) {
         CLI::App* command = add(
             "synth", "write the built-in tissue, five classes of drawn pictures, as an image folder",
@@ -257,6 +285,7 @@ class CommandLine {
     CommonOptions common_;
     AttackCommand attack_;
     EvaluateOptions evaluate_;
+    DataAuditOptions data_audit_;
     DataSynthOptions data_synth_;
     BenchOptions bench_;
     ModelInfoOptions model_info_;
