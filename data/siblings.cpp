@@ -50,7 +50,7 @@ constexpr std::array<ViewPair, 9> kViewPairs{{{0, 0, -4, 4},
                                               {2, 1, -9, -1}}};
 constexpr int64_t kBlock = 256;  // images at a time
 
-constexpr double kWorthAligning = 0.3;  // correlation after stage 2
+constexpr double kWorthAligning = 0.4;  // correlation after stage 2
 
 using Plane = std::vector<float>;  // kSide x kSide
 
@@ -72,6 +72,22 @@ const std::array<Turn, kAngles>& turns() {
         for (int i = 0; i < kAngles; ++i)
             result[i] = {static_cast<float>(math::cos(2 * kPi * i / kAngles)),
                          static_cast<float>(math::sin(2 * kPi * i / kAngles))};
+        return result;
+    }();
+    return table;
+}
+
+// Real and imaginary part of e^(-i order angle), by angle and order.
+using Waves = std::array<std::array<float, kRingFloats>, kAngles>;
+const Waves& waves() {
+    static const Waves table = [] {
+        Waves result;
+        for (int a = 0; a < kAngles; ++a)
+            for (int order = 0; order < kOrders; ++order) {
+                const Turn& turn = turns()[(a * order) % kAngles];
+                result[a][2 * order] = turn.cosine;
+                result[a][2 * order + 1] = -turn.sine;
+            }
         return result;
     }();
     return table;
@@ -128,13 +144,12 @@ Plane blurred(const Plane& plane, const std::vector<float>& weights) {
     const int reach = static_cast<int>(weights.size()) / 2;
     Plane across(plane.size()), result(plane.size());
     auto inside = [](int i) { return std::clamp(i, 0, kSide - 1); };
-    for (int y = 0; y < kSide; ++y)
-        for (int x = 0; x < kSide; ++x) {
-            float sum = 0;
-            for (int d = -reach; d <= reach; ++d)
-                sum += weights[d + reach] * plane[y * kSide + inside(x + d)];
-            across[y * kSide + x] = sum;
-        }
+    std::vector<float> row(static_cast<std::size_t>(kSide + 2 * reach));
+    for (int y = 0; y < kSide; ++y) {
+        for (int x = -reach; x < kSide + reach; ++x) row[x + reach] = plane[y * kSide + inside(x)];
+        for (int d = 0; d <= 2 * reach; ++d)
+            for (int x = 0; x < kSide; ++x) across[y * kSide + x] += weights[d] * row[x + d];
+    }
     for (int y = 0; y < kSide; ++y)
         for (int d = -reach; d <= reach; ++d)
             for (int x = 0; x < kSide; ++x)
@@ -183,16 +198,10 @@ std::vector<float> spectrum_of(const std::vector<int8_t>& detail) {
                 ring[a] = weight * between(detail.data(),
                                            static_cast<float>(kMiddle + radius / stretch * turns()[a].cosine),
                                            static_cast<float>(kMiddle - radius * turns()[a].sine));
-            for (int order = 0; order < kOrders; ++order) {
-                float real = 0, imaginary = 0;
-                for (int a = 0; a < kAngles; ++a) {
-                    const Turn& turn = turns()[(a * order) % kAngles];
-                    real += ring[a] * turn.cosine;
-                    imaginary -= ring[a] * turn.sine;
-                }
-                spectrum.push_back(real);
-                spectrum.push_back(imaginary);
-            }
+            std::array<float, kRingFloats> sums{};
+            for (int a = 0; a < kAngles; ++a)
+                for (int k = 0; k < kRingFloats; ++k) sums[k] += ring[a] * waves()[a][k];
+            spectrum.insert(spectrum.end(), sums.begin(), sums.end());
         }
     }
     return spectrum;
@@ -269,11 +278,9 @@ void try_overlay(const Fingerprint& one, const Fingerprint& other, const Overlay
     for (bool mirrored : {false, true}) {
         const std::array<float, kRingFloats>& product = mirrored ? mirror : straight;
         for (int a = 0; a < kAngles; ++a) {
-            float sum = 0.5f * product[0];
-            for (int order = 1; order < kOrders; ++order) {
-                const Turn& turn = turns()[(a * order) % kAngles];
-                sum += product[2 * order] * turn.cosine - product[2 * order + 1] * turn.sine;
-            }
+            const std::array<float, kRingFloats>& wave = waves()[a];
+            float sum = -0.5f * product[0] * wave[0];
+            for (int k = 0; k < kRingFloats; ++k) sum += product[k] * wave[k];
             const double correlation = 2 * sum / norm;
             if (correlation <= best.correlation) continue;
             best = pose_of(overlay, 2 * kPi * a / kAngles, mirrored);
@@ -499,16 +506,24 @@ std::vector<Candidate> nearest(const std::vector<Rows>& views, int64_t first, in
     return result;
 }
 
+// What rings do not show has no correlation.
+void refine_if_worth_it(const Fingerprint& first, const Fingerprint& second, Pose& pose) {
+    if (pose.correlation >= kWorthAligning)
+        refine(first, second, pose);
+    else
+        pose.correlation = 0;
+}
+
 // Stages 2 and 3 from where the pose is known roughly, or from everywhere.
 void register_near(const Fingerprint& first, const Fingerprint& second, Overlay overlay, Pose& pose) {
     overlay.shift -= 2;
     align_rings(first, second, overlay, overlay.shift + 4, pose);
-    if (pose.correlation >= kWorthAligning) refine(first, second, pose);
+    refine_if_worth_it(first, second, pose);
 }
 void register_anywhere(const Fingerprint& first, const Fingerprint& second, Pose& pose) {
     for (const ViewPair& pair : kViewPairs)
         align_rings(first, second, {pair.first, pair.second, 2 * pair.low - 1}, 2 * pair.high + 1, pose);
-    if (pose.correlation >= kWorthAligning) refine(first, second, pose);
+    refine_if_worth_it(first, second, pose);
 }
 
 }  // namespace
@@ -547,7 +562,7 @@ Sibling register_pair(const Fingerprint& first, const Fingerprint& second) {
     if (!first.comparable() || !second.comparable()) return {.first = 0, .second = 1};
     Pose pose;
     register_anywhere(first, second, pose);
-    return pose.correlation >= kWorthAligning ? to_sibling(0, 1, pose) : Sibling{.first = 0, .second = 1};
+    return pose.correlation != 0 ? to_sibling(0, 1, pose) : Sibling{.first = 0, .second = 1};
 }
 
 std::vector<Sibling> find_siblings(const std::vector<Fingerprint>& images, const SiblingOptions& options,
