@@ -14,20 +14,6 @@
 namespace microtome {
 namespace {
 
-// Whether each image's largest logit, the first of equals, is what the attack wants.
-std::vector<bool> fooled(const Tensor& logits, const Tensor& labels, const Tensor& goals) {
-    const auto z = logits.data<float>();
-    const auto y = labels.data<int64_t>();
-    const int64_t n = logits.size(0), classes = logits.size(1);
-    std::vector<bool> result;
-    for (int64_t i = 0; i < n; ++i) {
-        const auto row = z.subspan(i * classes, classes);
-        const int64_t predicted = std::max_element(row.begin(), row.end()) - row.begin();
-        result.push_back(goals.defined() ? predicted == goals.data<int64_t>()[i] : predicted != y[i]);
-    }
-    return result;
-}
-
 // Rows at these places, copied.
 Tensor rows(const Tensor& x, const std::vector<int64_t>& places) {
     return select(Batch{.images = x}, places).images;
@@ -41,16 +27,6 @@ void put_row(const Tensor& source, int64_t from, Tensor& x, int64_t to) {
 }
 
 }  // namespace
-
-std::string target_text(const Target& target) {
-    switch (target.rule) {
-        case Target::Rule::none: return "none";
-        case Target::Rule::next: return "next";
-        case Target::Rule::random: return "random";
-        case Target::Rule::fixed: break;
-    }
-    return str("class ", target.wanted);
-}
 
 GradientAttack::GradientAttack(std::string name, const GradientAttackOptions& options)
     : name_(std::move(name)), options_(options) {
@@ -96,26 +72,7 @@ Passes GradientAttack::cost() const {
 }
 
 Tensor GradientAttack::goals(const Batch& batch, int64_t classes) const {
-    const Target& target = options_.target;
-    if (target.rule == Target::Rule::none) return {};
-    if (target.rule == Target::Rule::fixed && target.wanted >= classes)
-        throw OptionsError(
-            name_, str("expected a class to aim at from 0 to ", classes - 1, ", got ", target.wanted));
-    Tensor result = batch.targets.clone();
-    const auto goal = result.mutable_data<int64_t>();
-    for (std::size_t i = 0; i < goal.size(); ++i) {
-        if (target.rule == Target::Rule::fixed) {
-            goal[i] = target.wanted;
-            continue;
-        }
-        const RandomKey key{options_.seed, purpose_of("attack:" + name_ + ":target"),
-                            static_cast<uint64_t>(batch.ids[i])};
-        const int64_t ahead = target.rule == Target::Rule::next
-                                  ? 1
-                                  : 1 + static_cast<int64_t>(random_below(key, 0, classes - 1));
-        goal[i] = (goal[i] + ahead) % classes;
-    }
-    return result;
+    return goals_of(options_.target, batch, classes, options_.seed, name_);
 }
 
 Tensor GradientAttack::start(const Batch& batch, int64_t restart) const {

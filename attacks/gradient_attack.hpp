@@ -14,23 +14,9 @@
 
 #include "attacks/attack.hpp"
 #include "attacks/losses.hpp"
+#include "attacks/target.hpp"
 
 namespace microtome {
-
-// Which class a targeted attack wants.
-struct Target {
-    enum class Rule : uint8_t {
-        none,    // untargeted: any but the true one
-        next,    // the true one + 1, of two classes the other
-        random,  // any but the true one, drawn by the image's id
-        fixed,   // one for all images, `wanted`
-    };
-    Rule rule = Rule::none;
-    int64_t wanted = 0;
-
-    friend bool operator==(const Target&, const Target&) = default;
-};
-std::string target_text(const Target& target);
 
 enum class StopRule : uint8_t {
     never,   // all steps are made, as in the papers: the end has a high loss

@@ -1,12 +1,15 @@
 #include "attacks/registry.hpp"
 
 #include "attacks/bim.hpp"
+#include "attacks/blended_patch.hpp"
 #include "attacks/fgsm.hpp"
 #include "attacks/mi_fgsm.hpp"
 #include "attacks/noise.hpp"
+#include "attacks/patch.hpp"
 #include "attacks/pgd.hpp"
 #include "attacks/settings.hpp"
 #include "attacks/shuffled.hpp"
+#include "attacks/universal_perturbation.hpp"
 #include "base/suggest.hpp"
 
 #include <algorithm>
@@ -72,6 +75,48 @@ Made make_noise(const SettingsReader& settings) {
     return std::make_unique<Noise>(o);
 }
 
+// What attacks that are fitted have in common.
+void read_fit(const SettingsReader& settings, FitOptions& o) {
+    settings.read("epochs", o.epochs);
+    settings.read("update", o.update);
+    settings.read("lr", o.lr);
+    settings.read("loss", o.loss);
+    settings.read("target", o.target);
+    settings.read("seed", o.seed);
+}
+
+Made make_universal_perturbation(const SettingsReader& settings) {
+    UniversalPerturbationOptions o;
+    settings.read_epsilon("epsilon", o.epsilon);
+    settings.read("random_start", o.random_start);
+    read_fit(settings, o.fit);
+    return std::make_unique<UniversalPerturbation>(o);
+}
+
+Made make_blended_patch(const SettingsReader& settings) {
+    BlendedPatchOptions o;
+    settings.read("size", o.size);
+    settings.read("top", o.top);
+    settings.read("left", o.left);
+    settings.read("beta", o.beta);
+    read_fit(settings, o.fit);
+    return std::make_unique<BlendedPatch>(o);
+}
+
+Made make_patch(const SettingsReader& settings) {
+    PatchOptions o;
+    settings.read("rotation", o.rotation);
+    settings.read("scale_min", o.scale_min);
+    settings.read("scale_max", o.scale_max);
+    read_fit(settings, o.fit);
+    return std::make_unique<Patch>(o);
+}
+
+std::vector<std::string> with_fit(std::vector<std::string> own) {
+    own.insert(own.end(), {"epochs", "update", "lr", "loss", "target", "seed"});
+    return own;
+}
+
 const std::vector<Entry>& table() {
     static const std::vector<Entry> entries{
         {"fgsm", {"norm", "epsilon", "loss", "target", "seed"}, make_fgsm},
@@ -84,6 +129,9 @@ const std::vector<Entry>& table() {
          make_mi_fgsm},
         {"uniform-noise", {"epsilon", "seed"}, make_noise<UniformNoise>},
         {"gaussian-noise", {"epsilon", "seed"}, make_noise<GaussianNoise>},
+        {"universal", with_fit({"epsilon", "random_start"}), make_universal_perturbation},
+        {"blended-patch", with_fit({"size", "top", "left", "beta"}), make_blended_patch},
+        {"patch", with_fit({"rotation", "scale_min", "scale_max"}), make_patch},
     };
     return entries;
 }
@@ -114,6 +162,10 @@ const std::vector<AttackProfile>& attack_profiles() {
          "pgd",
          {{"epsilon", "0.03"}, {"step", "0.01"}, {"steps", "5"}, {"random_start", "false"}},
          "the lung and colon study's notebook"},
+        {"universal-notebook",
+         "universal",
+         {{"epsilon", "0.05"}, {"lr", "0.01"}, {"epochs", "10"}, {"update", "adam"}},
+         "the lung and colon study's notebook, which fitted it on its test images"},
         {"bim-thesis",
          "bim",
          {{"epsilon", "0.3"}, {"step", "0.01"}, {"steps", "10"}},
@@ -144,6 +196,17 @@ std::vector<std::string> attack_names() {
     for (const Entry& entry : table()) names.push_back(entry.name);
     names.emplace_back("shuffled");
     return names;
+}
+
+std::unique_ptr<UniversalAttack> make_universal_attack(std::string_view name,
+                                                       const AttackSettings& settings) {
+    std::unique_ptr<Attack> made = make_attack(name, settings);
+    auto* universal = dynamic_cast<UniversalAttack*>(made.get());
+    if (universal == nullptr)
+        throw OptionsError("attack", str("expected an attack that is fitted, got ", name),
+                           "there is universal, blended-patch, patch");
+    made.release();
+    return std::unique_ptr<UniversalAttack>(universal);
 }
 
 std::unique_ptr<Attack> make_attack(std::string_view name, const AttackSettings& settings) {

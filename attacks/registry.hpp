@@ -8,15 +8,19 @@
 //     mi-fgsm          norm epsilon step steps momentum loss target stop seed
 //     uniform-noise    epsilon seed
 //     gaussian-noise   epsilon seed
+//     universal        epsilon random_start, and those of a fit: epochs update lr loss target seed
+//     blended-patch    size top left beta, and those of a fit
+//     patch            rotation scale_min scale_max, and those of a fit
 //     shuffled         of (another attack's name), shuffle_seed, and that attack's own
 //
 // norm: linf, l2. epsilon: 8/255, 0.03. step: the same, or epsilon/30, or auto. loss: cross-entropy, margin,
 // dlr. target: none, next, random or a class's number. stop: never, fooled. random_start: true, false.
+// update: adam, sign.
 //
 // A profile is an attack with settings as somebody published them; what is set besides goes before.
 #pragma once
 
-#include "attacks/attack.hpp"
+#include "attacks/universal.hpp"
 
 #include <memory>
 
@@ -27,6 +31,10 @@ using AttackSettings = std::vector<std::pair<std::string, std::string>>;
 // Throws OptionsError for a name that is neither an attack nor a profile, for a setting that the attack does
 // not have, or has twice, and for values out of their range.
 std::unique_ptr<Attack> make_attack(std::string_view name, const AttackSettings& settings = {});
+
+// One that is fitted before it is applied; OptionsError for the others.
+std::unique_ptr<UniversalAttack> make_universal_attack(std::string_view name,
+                                                       const AttackSettings& settings = {});
 
 std::vector<std::string> attack_names();
 

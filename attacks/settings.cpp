@@ -111,6 +111,13 @@ void SettingsReader::read_epsilon(const std::string& key, double& value) const {
     if (const auto given = text(key)) value = parse_epsilon(*given);
 }
 
+void SettingsReader::read(const std::string& key, PatternUpdate& value) const {
+    if (const auto given = text(key)) {
+        if (*given != "adam" && *given != "sign") refuse(key, "adam or sign", *given);
+        value = *given == "adam" ? PatternUpdate::adam : PatternUpdate::sign;
+    }
+}
+
 void SettingsReader::read_step(const std::string& key, double epsilon, double& value) const {
     const auto given = text(key);
     if (!given) return;

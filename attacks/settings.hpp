@@ -22,6 +22,7 @@ class SettingsReader {
     void read(const std::string& key, AttackLoss& value) const;
     void read(const std::string& key, Target& value) const;
     void read(const std::string& key, StopRule& value) const;
+    void read(const std::string& key, PatternUpdate& value) const;
     void read_epsilon(const std::string& key, double& value) const;
     // "0.01", "2/255", "epsilon/30"; "auto" is 0.
     void read_step(const std::string& key, double epsilon, double& value) const;

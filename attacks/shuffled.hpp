@@ -23,6 +23,7 @@ class Shuffled : public Attack {
     Threat threat() const override;
     Passes cost() const override { return original_->cost(); }
     Tensor run(Classifier& classifier, const Batch& batch) const override;
+    Attack& original() { return *original_; }  // to fit it first, where it is one of those
 
   private:
     std::unique_ptr<Attack> original_;
