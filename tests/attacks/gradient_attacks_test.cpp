@@ -110,8 +110,13 @@ TEST_CASE("PGD reaches the closed form of a linear model's robust accuracy", "[a
                                   .steps = norm == Norm::linf ? 20 : 100,  // the way round is longer
                                   .random_start = random_start,
                                   .loss = loss});
-                const std::vector<bool> fooled =
-                    test::wrong(classifier, batch, attack.run(classifier, batch));
+                const Tensor x = attack.run(classifier, batch);
+                const std::vector<bool> fooled = test::wrong(classifier, batch, x);
+                for (int64_t i = 0; norm == Norm::l2 && i < 200; ++i) {
+                    const double distance = test::l2_distance(x, batch.images, i);
+                    CHECK(distance <= epsilon);
+                    CHECK(distance > epsilon * (1 - 1e-5));
+                }
                 int64_t expected = 0, measured = 0, close = 0;
                 for (int64_t i = 0; i < 200; ++i) {
                     double margin = bias;
