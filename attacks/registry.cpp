@@ -191,11 +191,39 @@ const std::vector<AttackProfile>& attack_profiles() {
     return profiles;
 }
 
+namespace {
+
+const AttackProfile* find_profile(std::string_view name) {
+    for (const AttackProfile& profile : attack_profiles())
+        if (profile.name == name) return &profile;
+    return nullptr;
+}
+
+[[noreturn]] void refuse(std::string_view name) {
+    std::vector<std::string> known = attack_names();
+    for (const AttackProfile& profile : attack_profiles()) known.push_back(profile.name);
+    const std::string closest = closest_name(name, known);
+    std::string hint = closest.empty() ? "there is" : str("did you mean ", closest, "?");
+    if (closest.empty())
+        for (const std::string& one : attack_names()) hint += str(hint == "there is" ? " " : ", ", one);
+    throw OptionsError("attack", str("expected an attack, got ", name), hint);
+}
+
+}  // namespace
+
 std::vector<std::string> attack_names() {
     std::vector<std::string> names;
     for (const Entry& entry : table()) names.push_back(entry.name);
     names.emplace_back("shuffled");
     return names;
+}
+
+std::vector<std::string> attack_settings(std::string_view name) {
+    for (const Entry& entry : table())
+        if (entry.name == name) return entry.settings;
+    if (name == "shuffled") return {"of", "shuffle_seed"};
+    if (const AttackProfile* profile = find_profile(name)) return attack_settings(profile->attack);
+    refuse(name);
 }
 
 std::unique_ptr<UniversalAttack> make_universal_attack(std::string_view name,
@@ -213,22 +241,15 @@ std::unique_ptr<Attack> make_attack(std::string_view name, const AttackSettings&
     for (const Entry& entry : table())
         if (entry.name == name) return entry.make(SettingsReader(entry.name, settings, entry.settings));
     if (name == "shuffled") return make_shuffled(settings);
-    for (const AttackProfile& profile : attack_profiles()) {
-        if (profile.name != name) continue;
+    if (const AttackProfile* profile = find_profile(name)) {
         AttackSettings merged = settings;
-        for (const auto& setting : profile.settings)
+        for (const auto& setting : profile->settings)
             if (std::none_of(settings.begin(), settings.end(),
                              [&](const auto& given) { return given.first == setting.first; }))
                 merged.push_back(setting);
-        return make_attack(profile.attack, merged);
+        return make_attack(profile->attack, merged);
     }
-    std::vector<std::string> known = attack_names();
-    for (const AttackProfile& profile : attack_profiles()) known.push_back(profile.name);
-    const std::string closest = closest_name(name, known);
-    std::string hint = closest.empty() ? "there is" : str("did you mean ", closest, "?");
-    if (closest.empty())
-        for (const std::string& one : attack_names()) hint += str(hint == "there is" ? " " : ", ", one);
-    throw OptionsError("attack", str("expected an attack, got ", name), hint);
+    refuse(name);
 }
 
 }  // namespace microtome

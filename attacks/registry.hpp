@@ -37,6 +37,8 @@ std::unique_ptr<UniversalAttack> make_universal_attack(std::string_view name,
                                                        const AttackSettings& settings = {});
 
 std::vector<std::string> attack_names();
+// The settings that an attack or profile has. Throws as make_attack() does for another name.
+std::vector<std::string> attack_settings(std::string_view name);
 
 struct AttackProfile {
     std::string name;

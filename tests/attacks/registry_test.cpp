@@ -24,6 +24,9 @@ TEST_CASE("attacks by name", "[attacks]") {
         if (name != "shuffled") CHECK(attack->name() == name);
         CHECK_FALSE(attack->options().empty());
     }
+    CHECK(attack_settings("gaussian-noise") == std::vector<std::string>{"epsilon", "seed"});
+    CHECK(attack_settings("pgd-notebook") == attack_settings("pgd"));
+    CHECK_THROWS_AS(attack_settings("pdg"), OptionsError);
     CHECK_THROWS_WITH(make_attack("pdg"), Contains("did you mean pgd?"));
     CHECK_THROWS_WITH(make_attack("zoo of attacks"), Contains("there is fgsm, bim, pgd"));
 }
