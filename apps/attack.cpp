@@ -14,6 +14,8 @@ int attack(const AttackCommand& options) {
     std::vector<std::unique_ptr<Attack>> attacks;
     for (const std::string& epsilon : options.epsilons)
         for (const std::string& name : options.attacks) {
+            // Some have a measure of their own, and one epsilon is as good as another.
+            if (&epsilon != &options.epsilons.front() && !listed_attack_has(name, "epsilon")) continue;
             std::vector<std::pair<std::string, std::string>> settings{{"epsilon", epsilon},
                                                                       {"seed", str(options.seed)}};
             if (!options.norm.empty()) settings.emplace_back("norm", options.norm);

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <iomanip>
 #include <iostream>
+#include <utility>
 
 namespace microtome::apps {
 namespace {
@@ -16,15 +17,10 @@ namespace {
 constexpr int64_t kUnboundedImages = 32;
 constexpr const char* kUnboundedSteps = "20";
 
-// Whether an attack can be told this at all.
-bool takes(const std::string& name, const std::string& setting) {
-    const std::string probe = setting == "norm" ? "linf" : "1";
-    try {
-        make_attack(name, {{setting, probe}});
-        return true;
-    } catch (const OptionsError&) {
-        return false;
-    }
+// "pgd" of "shuffled-pgd", and of "pgd".
+std::string original_of(const std::string& name) {
+    constexpr std::string_view kShuffled = "shuffled-";
+    return name.starts_with(kShuffled) ? name.substr(kShuffled.size()) : name;
 }
 
 std::string thousands(int64_t number) {
@@ -84,17 +80,54 @@ std::optional<Share> attack_without_bounds(Classifier& classifier, const Evaluat
     return rows_of(evaluation, run.model)[1].accuracy();
 }
 
+// Fits what has to be fitted, on training images: a pattern that was made for the images it is judged on says
+// nothing about others. The passes and losses go into `facts`. False when interrupted.
+bool fit_universal(Classifier& classifier, const EvaluationImages& chosen, const ModelCard& card,
+                   const EvaluationRun& run, const std::vector<std::unique_ptr<Attack>>& attacks,
+                   std::vector<std::pair<std::string, std::string>>& facts) {
+    for (const std::unique_ptr<Attack>& attack : attacks) {
+        auto* universal = dynamic_cast<UniversalAttack*>(attack.get());
+        if (!universal) continue;
+        const std::string name(attack->name());
+        if (chosen.training.empty())
+            throw OptionsError(
+                name, str("expected training images to fit it on, got none: ", chosen.why_no_training),
+                "data with a train part, or a split.json beside the model");
+        const std::unique_ptr<Loader> training = load_images(chosen, chosen.training, card, run.batch);
+        std::optional<Progress> progress;
+        int64_t shown = 0;
+        const FitReport fit = universal->fit(classifier, *training, [&](const FitProgress& at) {
+            if (!progress)
+                progress.emplace("fitting " + name, at.epochs * at.images_per_epoch, "images",
+                                 ProgressOptions::detect(run.quiet));
+            const int64_t done = at.epoch * at.images_per_epoch + at.images;
+            progress->note(str("loss ", std::setprecision(3), at.loss));
+            progress->advance(done - std::exchange(shown, done));
+        });
+        if (fit.interrupted) return false;
+        facts.emplace_back("fit of " + name,
+                           str(chosen.training.size(), " training images, ", fit.passes.forward,
+                               " forward and ", fit.passes.backward, " backward passes, mean loss ",
+                               fixed(fit.loss.front()), " to ", fixed(fit.loss.back())));
+        std::cout << facts.back().first << "  " << facts.back().second << '\n';
+    }
+    return true;
+}
+
 }  // namespace
+
+bool listed_attack_has(const std::string& name, std::string_view setting) {
+    const std::vector<std::string> known = attack_settings(original_of(name));
+    return std::find(known.begin(), known.end(), setting) != known.end();
+}
 
 std::unique_ptr<Attack> make_listed_attack(const std::string& name,
                                            const std::vector<std::pair<std::string, std::string>>& settings) {
-    constexpr std::string_view kShuffled = "shuffled-";
-    const bool shuffled = name.starts_with(kShuffled);
-    const std::string original = shuffled ? name.substr(kShuffled.size()) : name;
+    const std::string original = original_of(name);
     AttackSettings taken;
     for (const auto& setting : settings)
-        if (takes(original, setting.first)) taken.push_back(setting);
-    if (!shuffled) return make_attack(original, taken);
+        if (listed_attack_has(name, setting.first)) taken.push_back(setting);
+    if (original == name) return make_attack(name, taken);
     taken.emplace_back("of", original);
     return make_attack("shuffled", taken);
 }
@@ -116,6 +149,9 @@ EvaluationReport run_evaluation(const EvaluationRun& run,
               << " backward passes of one image" << std::endl;
 
     InterruptGuard guard;
+    std::vector<std::pair<std::string, std::string>> fits;
+    if (!fit_universal(classifier, chosen, card, run, attacks, fits))
+        throw Error("evaluate", "interrupted while an attack was fitted; nothing was judged yet");
     const std::unique_ptr<Loader> loader = load_images(chosen, chosen.images, card, run.batch);
     const std::vector<uint8_t> malignant = malignant_classes(card.classes, run.malignant);
     const Dataset& dataset = *chosen.dataset;
@@ -155,6 +191,7 @@ EvaluationReport run_evaluation(const EvaluationRun& run,
 
     results.seed = run.seed;
     results.run = {{"data", run.data}, {"images", chosen.which}};
+    results.run.insert(results.run.end(), fits.begin(), fits.end());
     if (loader->skipped().size() > 0) results.run.emplace_back("skipped", str(loader->skipped().size()));
     if (!report.complete) {
         const std::string where = str("after ", evaluation.images(), " of ", count, " images");

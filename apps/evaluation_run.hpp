@@ -14,6 +14,9 @@ namespace microtome::apps {
 std::unique_ptr<Attack> make_listed_attack(const std::string& name,
                                            const std::vector<std::pair<std::string, std::string>>& settings);
 
+// Whether it can be told such a setting.
+bool listed_attack_has(const std::string& name, std::string_view setting);
+
 struct EvaluationRun {
     std::string model, data;
     int64_t batch = 32, n = 0;
@@ -31,7 +34,8 @@ struct EvaluationReport {
     bool pass() const { return complete && results.pass(); }
 };
 
-// Prints as it goes: what is judged, the cost, then the table and the rails.
+// Prints as it goes: what is judged, the cost, then the table and the rails. Universal attacks are fitted
+// first, on the model's training images; OptionsError where those are not known.
 EvaluationReport run_evaluation(const EvaluationRun& run,
                                 const std::vector<std::unique_ptr<Attack>>& attacks);
 

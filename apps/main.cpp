@@ -158,8 +158,9 @@ class CommandLine {
         add_judged(command, attack_.model, attack_.data, attack_.batch, attack_.n, attack_.seed,
                    attack_.malignant);
         command
-            ->add_option("--attack", attack_.attacks,
-                         "fgsm, bim, pgd, mi-fgsm, uniform-noise, gaussian-noise, shuffled-pgd, ...")
+            ->add_option(
+                "--attack", attack_.attacks,
+                "fgsm, bim, pgd, mi-fgsm, uniform-noise, gaussian-noise, shuffled-pgd, universal, ...")
             ->delimiter(',')
             ->capture_default_str();
         command->add_option("--eps", attack_.epsilons, "how far: 8/255 or 0.03, for images in [0,1]")

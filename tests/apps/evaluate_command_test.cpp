@@ -120,6 +120,18 @@ TEST_CASE("attack: figures that can be reckoned, files that others can check", "
     CHECK(check.wrong == 16);
     CHECK(read_witnesses(results.rows[1].witnesses)[0].name == "test/bright_aca/t1.png");
 
+    // A universal perturbation is fitted on the training images: it darkens all or brightens all.
+    const Outcome fitted =
+        command("attack" + model + " --data " + (folder / "data") +
+                " --attack universal,patch --eps 8/255,2/255 --json " + (folder / "u.json"));
+    INFO(fitted.output);
+    CHECK_THAT(fitted.output, Contains("fit of universal  6 training images"));
+    const Results universal = read_results(folder / "u.json");
+    REQUIRE(universal.rows.size() == 4);  // the patch has no epsilon, and is there once
+    CHECK(universal.rows[1].accuracy().count == 22);
+    CHECK(universal.rows[3].attack == "universal");
+    CHECK(universal.rows[3].accuracy().count == 28);
+
     // The same command says the same, whatever the batch; another draws other images.
     const std::string few = "attack" + model + " --data " + (folder / "data") + " --n 24 --quiet --json ";
     CHECK(command(few + (folder / "a.json") + " --batch 32").status == 0);
@@ -196,6 +208,7 @@ TEST_CASE("attack and evaluate say what is wrong", "[apps][evaluation]") {
     refused("attack" + of + "--eps 8/0", 2, "8/0");
     refused("attack" + of + "--steps many", 2, "many");
     refused("attack" + of + "--json /nowhere/r.json", 4, "/nowhere");
+    refused("attack" + of + "--attack shuffled-pdg", 2, "did you mean pgd?");
     refused("attack --data " + (folder / "data"), 2, "--model");
     refused("attack --model /no/such --data " + (folder / "data"), 3, "/no/such");
     refused("attack --model " + (folder / "model.safetensors") + " --data /no/such", 3, "/no/such");
