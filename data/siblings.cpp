@@ -16,9 +16,12 @@ namespace {
 constexpr double kPi = 3.14159265358979323846;
 constexpr int kSide = 128;  // pixels of the square that is compared
 constexpr double kMiddle = (kSide - 1) / 2.0;
-constexpr double kRadius = 62;  // of the disc
-constexpr double kPlain = 0.5;  // grey levels of detail, root mean square
-constexpr float kUnit = 24;     // of Fingerprint::detail: 24 is the root mean square
+constexpr double kRadius = 62;           // of the disc
+constexpr double kPlain = 0.5;           // grey levels of detail, root mean square
+constexpr int kBlack = 24;               // a pixel whose channels are all below shows nothing
+constexpr float kSeen = 0.98f;           // share of its surroundings that a pixel needs to count
+constexpr double kSmallestField = 4000;  // pixels of the disc, a third, that must show something
+constexpr float kUnit = 24;              // of Fingerprint::detail: 24 is the root mean square
 
 constexpr int kRings = 62;
 constexpr double kRingStep = 0.0375;  // of the logarithm of the radius
@@ -93,8 +96,9 @@ const Waves& waves() {
     return table;
 }
 
-// The middle square in grey, 128 x 128: each pixel the average of what it covers, under a triangle.
-Plane middle_square(const Tensor& image) {
+// The middle square of value(pixel), 128 x 128: each pixel the average of what it covers, under a triangle.
+template <class Value>
+Plane middle_square(const Tensor& image, Value value) {
     const int64_t height = image.size(0), width = image.size(1), channels = image.size(2);
     const int64_t side = std::min(height, width), top = (height - side) / 2, left = (width - side) / 2;
     const double scale = static_cast<double>(side) / kSide, reach = std::max(scale, 1.0);
@@ -116,17 +120,13 @@ Plane middle_square(const Tensor& image) {
     }
     const std::span<const uint8_t> pixels = image.data<uint8_t>();
     Plane rows(static_cast<std::size_t>(side * kSide)), result(kSide * kSide);
-    std::vector<float> grey(static_cast<std::size_t>(side));
+    std::vector<float> values(static_cast<std::size_t>(side));
     for (int64_t y = 0; y < side; ++y) {
         const uint8_t* line = pixels.data() + ((top + y) * width + left) * channels;
-        for (int64_t x = 0; x < side; ++x) {
-            int sum = 0;
-            for (int64_t c = 0; c < channels; ++c) sum += line[x * channels + c];
-            grey[x] = static_cast<float>(sum) / static_cast<float>(channels);
-        }
+        for (int64_t x = 0; x < side; ++x) values[x] = value(line + x * channels);
         for (int i = 0; i < kSide; ++i) {
             float sum = 0;
-            const float* from = grey.data() + taps[i].first;
+            const float* from = values.data() + taps[i].first;
             for (std::size_t p = 0; p < taps[i].weights.size(); ++p) sum += taps[i].weights[p] * from[p];
             rows[y * kSide + i] = sum;
         }
@@ -533,19 +533,35 @@ Fingerprint fingerprint(const Tensor& image) {
         throw ShapeError("fingerprint", str("expected an image (H,W,C), got ", image.shape()));
     if (std::min(image.size(0), image.size(1)) < kSmallestComparable) return {};
     static const std::vector<float> fine = gaussian(1.4), coarse = gaussian(6.5);
-    const Plane grey = middle_square(image);
-    Plane detail = blurred(grey, fine);
-    const Plane shade = blurred(grey, coarse);
+    // Black is what a turned image leaves in the corners, or an instrument round its field of view: nothing.
+    // Blurs leave it out, and its edge, which would be the strongest detail of all, is no detail.
+    const int64_t channels = image.size(2);
+    auto seen = [&](const uint8_t* pixel) {
+        return std::any_of(pixel, pixel + channels, [](uint8_t x) { return x >= kBlack; }) ? 1.0f : 0.0f;
+    };
+    auto grey = [&](const uint8_t* pixel) {
+        return seen(pixel) * static_cast<float>(std::accumulate(pixel, pixel + channels, 0)) /
+               static_cast<float>(channels);
+    };
+    const Plane light = middle_square(image, grey), share = middle_square(image, seen);
+    Plane detail = blurred(light, fine);
+    const Plane fine_share = blurred(share, fine);
+    const Plane shade = blurred(light, coarse), coarse_share = blurred(share, coarse);
     double n = 0, sum = 0, squares = 0;
     for (int y = 0; y < kSide; ++y)
         for (int x = 0; x < kSide; ++x) {
-            float& value = detail[y * kSide + x];
-            value -= shade[y * kSide + x];
+            const int i = y * kSide + x;
+            if (fine_share[i] < kSeen) {
+                detail[i] = 0;
+                continue;
+            }
+            detail[i] = detail[i] / fine_share[i] - shade[i] / coarse_share[i];
             if (!in_disc(x, y)) continue;
             n += 1;
-            sum += value;
-            squares += static_cast<double>(value) * value;
+            sum += detail[i];
+            squares += static_cast<double>(detail[i]) * detail[i];
         }
+    if (n < kSmallestField) return {};
     const double deviation = math::sqrt(std::max(0.0, squares / n - sum / n * (sum / n)));
     if (deviation < kPlain) return {};
     Fingerprint result;

@@ -40,7 +40,7 @@ class Texture {
                          d = (dx * dx + dy * dy) / (blot.radius * blot.radius);
             if (d < 9) light -= blot.darkness * 0.5 * std::exp(-d * d / 2);
         }
-        return std::clamp(light, 0.0, 1.0);
+        return std::clamp(light, 0.2, 1.0);  // black would be nothing
     }
 
   private:
@@ -164,6 +164,25 @@ TEST_CASE("a sibling's pose is what was done to it", "[data][audit][siblings]") 
     CHECK(register_pair(original, fingerprint(as_jpeg(picture(texture), 30))).correlation > 0.95);
     CHECK(register_pair(original, fingerprint(picture(texture, {.degrees = 10}, 160))).correlation > 0.85);
     CHECK(register_pair(original, fingerprint(picture(Texture(8)))).correlation < 0.5);
+}
+
+TEST_CASE("black corners are no likeness, and no obstacle", "[data][audit][siblings]") {
+    // Turned by so much, and nothing where the picture ends.
+    auto framed = [](uint64_t seed, double degrees) {
+        Tensor image = picture(Texture(seed), {.degrees = degrees, .gain = 0.2, .offset = 0.6});
+        std::span<uint8_t> pixels = image.mutable_data<uint8_t>();
+        const double c = std::cos(degrees / 57.3), s = std::sin(degrees / 57.3);
+        for (int row = 0; row < 64; ++row)
+            for (int column = 0; column < 64; ++column) {
+                const double x = column - 31.5, y = 31.5 - row;
+                if (std::abs(c * x + s * y) > 31 || std::abs(c * y - s * x) > 22)
+                    for (int k = 0; k < 3; ++k) pixels[(row * 64 + column) * 3 + k] = 0;
+            }
+        return fingerprint(image);
+    };
+    CHECK(register_pair(framed(1, 0), framed(1, 20)).correlation > 0.8);
+    for (uint64_t seed = 2; seed < 8; ++seed)
+        CHECK(register_pair(framed(1, 0), framed(seed, 3.0 * static_cast<double>(seed))).correlation < 0.6);
 }
 
 TEST_CASE("what is too small or too plain is not compared", "[data][audit][siblings]") {
