@@ -214,13 +214,13 @@ std::string table_of(const std::vector<ResultRow>& rows) {
     std::size_t width = 8;
     for (const ResultRow& row : rows) width = std::max(width, row.attack.size() + 2);
     std::string text = pad("attack", width) +
-                       "epsilon   accuracy   95 % interval     correct     8-bit   fooled           "
+                       "epsilon     accuracy   95 % interval     correct     8-bit   fooled           "
                        "passes f/b   seconds\n";
     for (const ResultRow& row : rows) {
         const Interval interval = row.accuracy().interval();
         const bool clean = row.attack == "none";
         text += pad(row.attack, width);
-        text += pad(clean ? "-" : fixed(row.epsilon * 255, 2) + "/255", 10);
+        text += pad(clean ? "-" : fixed(row.epsilon * 255, 2) + "/255", 12);
         text += pad(fixed(row.accuracy().value(), 4), 11);
         text += pad(str("[", fixed(interval.low, 4), ", ", fixed(interval.high, 4), "]"), 18);
         text += pad(str(row.n_correct, "/", row.n), 12);
