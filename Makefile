@@ -24,12 +24,16 @@ packages := g++ cmake ninja-build libstb-dev zlib1g-dev nlohmann-json3-dev libto
 clang := clang libclang-rt-14-dev libomp-dev
 
 .DEFAULT_GOAL := all
-.PHONY: all help test test-clang bench asan tsan mutants format format-check install clean
+.PHONY: all help demo test test-clang bench asan tsan mutants format format-check install clean
 
 all: ## build the library and the program, build/microtome
 	@$(call need,$(packages))
 	@$(configure)
 	@cmake --build $(build) -j $(JOBS) --target microtome_program
+
+demo: all ## a study of the built-in tissue in under three minutes: train, attack, harden, report
+	@$(build)/microtome study presets/demo.toml --out $(build)/demo $(ARGS)
+	@echo "open $(build)/demo/report.html in a browser"
 
 test: ## build everything and run every test
 	@$(call need,$(packages))

@@ -8,6 +8,7 @@
 #include "apps/evaluate.hpp"
 #include "apps/gradcheck.hpp"
 #include "apps/model.hpp"
+#include "apps/study.hpp"
 #include "apps/train.hpp"
 #include "base/error.hpp"
 #include "base/suggest.hpp"
@@ -60,6 +61,7 @@ class CommandLine {
         add_bench();
         add_model();
         add_gradcheck();
+        add_study();
     }
 
     int run(int argc, char** argv) {
@@ -76,6 +78,8 @@ class CommandLine {
                 meant.empty() ? "`microtome --help` lists them" : "Did you mean " + meant + "?";
             return fail(kWrongUse, str("'", first, "' is no command of microtome. ", advice));
         }
+        for (int i = 0; i < argc; ++i)
+            study_.command += (i > 0 ? " " : "") + std::string(i > 0 ? argv[i] : "microtome");
         try {
             app_.parse(argc, argv);
         } catch (const CLI::ParseError& error) {
@@ -282,8 +286,29 @@ class CommandLine {
         command->add_flag("--verbose", gradcheck_.verbose, "print every oracle, and what it took");
     }
 
+    void add_study() {
+        CLI::App* command = add("study", "a whole study: train, attack, harden, judge, report", [this] {
+            study_.quiet = common_.quiet;
+            return study(study_);
+        });
+        command->footer(
+            "A preset says what is asked and how; presets/ has some. The folder gets the models, each "
+            "counted\n"
+            "failure as a picture, results.json and report.html, one file to be opened in a browser. A "
+            "study\n"
+            "that was interrupted goes on when the same command is given again. Exit status 1 means that a\n"
+            "validity check failed: the report says which, and what it says against the figures.");
+        command->add_option("preset", study_.preset, "the study as a TOML file")
+            ->type_name("PRESET")
+            ->required();
+        command->add_option("--data", study_.data, "the images; the built-in tissue if not said")
+            ->type_name("DIR");
+        command->add_option("--out", study_.out, "the folder for everything")->type_name("RUN")->required();
+    }
+
     CLI::App app_;
     CommonOptions common_;
+    StudyCommandOptions study_;
     AttackCommand attack_;
     EvaluateOptions evaluate_;
     DataAuditOptions data_audit_;

@@ -1,0 +1,30 @@
+#include "apps/study.hpp"
+
+#include "apps/command.hpp"
+#include "base/interrupt.hpp"
+#include "studies/study.hpp"
+
+#include <iostream>
+
+namespace microtome::apps {
+
+int study(const StudyCommandOptions& options) {
+    const Preset preset = read_preset(options.preset);
+    const InterruptGuard guard;
+    const StudyOutcome outcome = run_study(preset, {.data = options.data,
+                                                    .out = options.out,
+                                                    .command = options.command,
+                                                    .progress = ProgressOptions::detect(options.quiet),
+                                                    .log = options.quiet ? nullptr : &std::cout});
+    if (outcome.interrupted) {
+        std::cerr << "microtome: interrupted; the same command goes on where it stopped\n";
+        return kMachineFailed;
+    }
+    std::cout << '\n' << table_of(outcome.results.rows) << '\n';
+    std::cout << table_of(outcome.results.rails, outcome.results.rails_not_run) << '\n';
+    std::cout << "report: " << outcome.report << "\nrows, rails and options: " << options.out
+              << "/results.json\n";
+    return outcome.results.pass() ? kDone : kCheckFailed;
+}
+
+}  // namespace microtome::apps

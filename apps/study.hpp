@@ -1,0 +1,19 @@
+// `microtome study`: a whole study, from images to report.
+#pragma once
+
+#include <string>
+
+namespace microtome::apps {
+
+struct StudyCommandOptions {
+    std::string preset;
+    std::string data;  // empty: the built-in tissue
+    std::string out;
+    std::string command;  // as it was typed
+    bool quiet = false;
+};
+
+// Runs it, or goes on with what is in the folder. Returns an ExitStatus: kCheckFailed when a rail failed.
+int study(const StudyCommandOptions& options);
+
+}  // namespace microtome::apps

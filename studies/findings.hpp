@@ -1,0 +1,45 @@
+// What a study has found, and how it reads: results.json's rows and rails, and the page for people.
+#pragma once
+
+#include "evaluation/rails.hpp"
+#include "report/study_report.hpp"
+#include "studies/published.hpp"
+#include "studies/stages.hpp"
+
+namespace microtome {
+
+struct ModelFindings {
+    std::string title;  // "after fresh hardening"
+    TrainedModel trained;
+    std::optional<AttackedModel> attacked{};  // not for models that are shown for comparison only
+    Metrics metrics{};
+    std::vector<ResultRow> rows{};
+    RailReport rails{};
+    // How each outcome is called: its attack's title in the preset. In their order.
+    std::vector<std::string> titles{};
+    std::vector<std::string> columns{};  // of the before/after table; empty: in none
+};
+
+struct FittedPattern {
+    std::string title;
+    Tensor pattern;  // (H, W, C): a perturbation around 0, or a patch in [0, 1]
+    bool is_patch = false;
+};
+
+struct StudyFindings {
+    std::vector<ModelFindings> models{};  // the baseline first
+    std::vector<FittedPattern> patterns{};
+    std::vector<NotebookComparison> comparisons{};
+    std::vector<Rail>
+        notebook_rails{};  // of the attacks as published, and of the same weights fed as trained
+    std::optional<Rail> leak{};
+    std::vector<SkippedImage> skipped{};
+    double seconds = 0;
+};
+
+Results results_of(const StudyRun& run, const StudyFindings& findings);
+
+// Samples and strips are drawn from the test images and the witnesses in the study's folder.
+report::StudyReport report_of(const StudyRun& run, const StudyFindings& findings, const Results& results);
+
+}  // namespace microtome

@@ -1,0 +1,377 @@
+#include "studies/preset.hpp"
+
+#include "attacks/epsilon.hpp"
+#include "attacks/universal.hpp"
+#include "base/atomic_file.hpp"
+#include "base/error.hpp"
+#include "base/suggest.hpp"
+#include "nn/models/registry.hpp"
+
+#define TOML_EXCEPTIONS 1
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <sstream>
+#include <toml++/toml.h>
+
+namespace microtome {
+namespace {
+
+constexpr std::size_t kMaxPresetBytes = 1 << 20;
+
+// One table of the file. It notes which keys were asked for; done() refuses the others.
+class Section {
+  public:
+    Section(const toml::table& table, std::string name, std::string file)
+        : table_(table), name_(std::move(name)), file_(std::move(file)) {}
+
+    void read(const std::string& key, std::string& value) {
+        if (const toml::node* node = find(key)) value = text(*node, key);
+    }
+    void read(const std::string& key, bool& value) {
+        if (const toml::node* node = find(key))
+            value = require(node->value_exact<bool>(), *node, key, "true or false");
+    }
+    void read(const std::string& key, int64_t& value, int64_t least) {
+        const toml::node* node = find(key);
+        if (!node) return;
+        value = require(node->value_exact<int64_t>(), *node, key, "a whole number");
+        if (value < least) refuse(*node, key, str("a number of ", least, " or more"));
+    }
+    void read(const std::string& key, uint64_t& value) {
+        int64_t number = static_cast<int64_t>(value);
+        read(key, number, 0);
+        value = static_cast<uint64_t>(number);
+    }
+    void read(const std::string& key, double& value, double least, double most) {
+        const toml::node* node = find(key);
+        if (!node) return;
+        value = number(*node, key);
+        if (!(value >= least && value <= most))
+            refuse(*node, key, str("a number from ", least, " to ", most));
+    }
+    void read(const std::string& key, std::vector<std::string>& values) {
+        const toml::node* node = find(key);
+        if (!node) return;
+        values.clear();
+        if (node->is_string()) return values.push_back(text(*node, key));
+        const toml::array* array = node->as_array();
+        if (!array) refuse(*node, key, "a text or a list of texts");
+        for (const toml::node& element : *array) values.push_back(text(element, key));
+    }
+    // "2/255" or 0.01, or a list of such.
+    void read_epsilons(const std::string& key, std::vector<double>& values) {
+        const toml::node* node = find(key);
+        if (!node) return;
+        values.clear();
+        if (const toml::array* array = node->as_array()) {
+            for (const toml::node& element : *array) values.push_back(epsilon(element, key));
+        } else {
+            values.push_back(epsilon(*node, key));
+        }
+    }
+    void read_choice(const std::string& key, std::string& value, const std::vector<std::string>& known) {
+        const toml::node* node = find(key);
+        if (!node) return;
+        value = text(*node, key);
+        if (std::find(known.begin(), known.end(), value) != known.end()) return;
+        std::string list, meant = closest_name(value, known);
+        for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
+        throw OptionsError(where(*node), str("expected ", key, " to be one of ", list, "; got '", value, "'"),
+                           meant.empty() ? "" : "did you mean " + meant + "?");
+    }
+
+    // A table below this one, or nothing.
+    std::optional<Section> section(const std::string& key) {
+        const toml::node* node = find(key);
+        if (!node) return std::nullopt;
+        const toml::table* table = node->as_table();
+        if (!table) refuse(*node, key, str("a table, [", name_.empty() ? "" : name_ + ".", key, "]"));
+        return Section(*table, name_.empty() ? key : name_ + "." + key, file_);
+    }
+    std::vector<Section> sections(const std::string& key) {
+        std::vector<Section> result;
+        const toml::node* node = find(key);
+        if (!node) return result;
+        const toml::array* array = node->as_array();
+        if (!array || !array->is_array_of_tables()) refuse(*node, key, str("tables, [[", key, "]]"));
+        for (const toml::node& element : *array) result.emplace_back(*element.as_table(), key, file_);
+        return result;
+    }
+    // Everything in the table as text, whatever the keys: settings that somebody else knows.
+    AttackSettings settings() {
+        AttackSettings result;
+        for (const auto& [key, node] : table_) result.emplace_back(std::string(key.str()), plain_text(node));
+        return result;
+    }
+    std::map<std::string, double> numbers() {
+        std::map<std::string, double> result;
+        for (const auto& [key, node] : table_)
+            result[std::string(key.str())] = number(node, std::string(key.str()));
+        return result;
+    }
+
+    // To be called when all has been read.
+    void done() const {
+        for (const auto& [key, node] : table_) {
+            std::string name(key.str());
+            if (asked_.contains(name)) continue;
+            std::string meant = closest_name(name, std::vector<std::string>(asked_.begin(), asked_.end()));
+            throw OptionsError(
+                where(node),
+                str("'", name, "' is no key of ", name_.empty() ? "a preset" : "[" + name_ + "]"),
+                meant.empty() ? str("keys are ", known()) : "did you mean " + meant + "?");
+        }
+    }
+
+    // What an error that arises from this table's content is about.
+    std::string where() const { return where(table_); }
+
+  private:
+    const toml::node* find(const std::string& key) {
+        asked_.insert(key);
+        return table_.get(key);
+    }
+    std::string where(const toml::node& node) const { return str(file_, ":", node.source().begin.line); }
+    [[noreturn]] void refuse(const toml::node& node, const std::string& key,
+                             const std::string& expected) const {
+        throw OptionsError(where(node),
+                           str("expected ", key, " to be ", expected, ", got ", plain_text(node)));
+    }
+    template <class T>
+    T require(std::optional<T> value, const toml::node& node, const std::string& key,
+              const std::string& expected) const {
+        if (!value) refuse(node, key, expected);
+        return *value;
+    }
+    std::string text(const toml::node& node, const std::string& key) const {
+        return require(node.value_exact<std::string>(), node, key, "a text in quotes");
+    }
+    double number(const toml::node& node, const std::string& key) const {
+        if (node.is_integer()) return static_cast<double>(*node.value_exact<int64_t>());
+        return require(node.value_exact<double>(), node, key, "a number");
+    }
+    double epsilon(const toml::node& node, const std::string& key) const {
+        if (!node.is_string()) return number(node, key);
+        try {
+            return parse_epsilon(text(node, key));
+        } catch (const OptionsError& error) {
+            throw OptionsError(where(node), str(key, ": ", error.what()));
+        }
+    }
+    static std::string plain_text(const toml::node& node) {
+        if (std::optional<std::string> text = node.value_exact<std::string>()) return *text;
+        if (std::optional<bool> truth = node.value_exact<bool>()) return *truth ? "true" : "false";
+        std::ostringstream out;
+        node.visit([&](const auto& content) { out << content; });
+        return out.str();
+    }
+    std::string known() const {
+        std::string list;
+        for (const std::string& key : asked_) list += (list.empty() ? "" : ", ") + key;
+        return list;
+    }
+
+    const toml::table& table_;
+    std::string name_, file_;
+    std::set<std::string> asked_;
+};
+
+DataPreset read_data(Section section) {
+    DataPreset data;
+    section.read("name", data.name);
+    section.read("description", data.description);
+    section.read_choice("split", data.split, {"natural", "own", "grouped", "random"});
+    section.read("train", data.train, 0, 1);
+    section.read("val", data.val, 0, 1);
+    section.read("test", data.test, 0, 1);
+    section.read("max_train", data.max_train, -1);
+    section.read("max_val", data.max_val, -1);
+    section.read("max_test", data.max_test, -1);
+    section.read("malignant", data.malignant);
+    section.read("resize", data.resize, 0);
+    section.read("per_class", data.per_class, 10);
+    section.read("size", data.size, 16);
+    section.done();
+    return data;
+}
+
+ModelPreset read_model(Section section) {
+    ModelPreset model;
+    section.read_choice("architecture", model.architecture, architectures());
+    section.read("size", model.size, 0);
+    if (auto numbers = section.section("numbers")) model.numbers = numbers->numbers();
+    section.done();
+    return model;
+}
+
+// What is not said stays as it is in `training`.
+Recipe read_training(Section section, Recipe training) {
+    section.read("epochs", training.epochs, 1);
+    section.read("batch", training.batch, 1);
+    section.read_choice("optimizer", training.optimizer, recipe_optimizers());
+    section.read("lr", training.lr, 0, 10);
+    section.read("weight_decay", training.weight_decay, 0, 1);
+    section.read("momentum", training.momentum, 0, 1);
+    section.read_choice("schedule", training.schedule, recipe_schedules());
+    section.read("warm_up", training.warm_up, 0);
+    section.read("plateau_factor", training.plateau_factor, 0, 1);
+    section.read("plateau_min_delta", training.plateau_min_delta, 0, 1);
+    section.read("plateau_patience", training.plateau_patience, 1);
+    section.read("early_stopping", training.early_stopping, 0);
+    section.read("restore_best", training.restore_best);
+    if (auto augment = section.section("augment")) {
+        bool flips = training.augmentation.flip_vertical;
+        augment->read("flips", flips);
+        training.augmentation.flip_horizontal = training.augmentation.flip_vertical = flips;
+        augment->read("right_angles", training.augmentation.right_angles);
+        augment->read("rotation", training.augmentation.rotation, 0, 180);
+        augment->read("shift", training.augmentation.shift, 0, 1);
+        augment->read("zoom", training.augmentation.zoom, 0, 0.9);
+        augment->read("brightness", training.augmentation.brightness, 0, 1);
+        augment->done();
+    }
+    section.done();
+    return training;
+}
+
+AttackPreset read_attack(Section& section) {
+    AttackPreset attack;
+    section.read("attack", attack.attack);
+    section.read("title", attack.title);
+    section.read_epsilons("epsilons", attack.epsilons);
+    section.read("models", attack.models);
+    section.read("column", attack.column);
+    std::vector<double> one;
+    section.read_epsilons("column_epsilon", one);
+    if (!one.empty()) attack.column_epsilon = one[0];
+    if (auto settings = section.section("settings")) attack.settings = settings->settings();
+    section.done();
+    // Whether there is such an attack with such settings is better said now than after the training.
+    try {
+        std::vector<double> epsilons = attack.epsilons;
+        if (epsilons.empty()) make_attack(attack.attack, attack.settings);
+        for (double epsilon : epsilons) {
+            AttackSettings settings = attack.settings;
+            settings.emplace_back("epsilon", epsilon_setting(epsilon));
+            make_attack(attack.attack, settings);
+        }
+    } catch (const OptionsError& error) {
+        throw OptionsError(section.where(), error.what());
+    }
+    if (attack.title.empty()) attack.title = attack.attack;
+    return attack;
+}
+
+UniversalPreset read_universal(Section section) {
+    UniversalPreset universal;
+    section.read("attack", universal.attack);
+    section.read("title", universal.title);
+    section.read("column", universal.column);
+    if (auto settings = section.section("settings")) universal.settings = settings->settings();
+    section.done();
+    try {
+        make_universal_attack(universal.attack, universal.settings);
+    } catch (const OptionsError& error) {
+        throw OptionsError(section.where(), error.what());
+    }
+    if (universal.title.empty()) universal.title = universal.attack;
+    return universal;
+}
+
+HardeningPreset read_hardening(Section section, const Recipe& base) {
+    HardeningPreset hardening;
+    section.read("name", hardening.name);
+    section.read("title", hardening.title);
+    section.read("fresh", hardening.fresh);
+    section.read("universal", hardening.universal);
+    section.read("clean_weight", hardening.clean_weight, 0, 100);
+    section.read("adversarial_weight", hardening.adversarial_weight, 0, 100);
+    hardening.training = base;
+    hardening.training.lr = 1e-4;
+    if (auto training = section.section("training"))
+        hardening.training = read_training(*training, hardening.training);
+    for (Section& attack : section.sections("attacks")) hardening.attacks.push_back(read_attack(attack));
+    section.done();
+    if (hardening.name.empty() || hardening.name == "baseline")
+        throw OptionsError(section.where(),
+                           str("expected a hardening to have a name of its own, got '", hardening.name, "'"));
+    if (hardening.attacks.empty() && !hardening.universal)
+        throw OptionsError(section.where(), "expected a hardening to have attacks, got none",
+                           "add [[hardening.attacks]]");
+    if (hardening.clean_weight + hardening.adversarial_weight <= 0)
+        throw OptionsError(section.where(), "expected clean_weight and adversarial_weight not to be both 0");
+    if (hardening.title.empty()) hardening.title = hardening.name;
+    return hardening;
+}
+
+// The keys that say which models an attack is for, checked against the models that there are.
+void require_known_models(const Preset& preset, const std::string& where) {
+    std::vector<std::string> models{"baseline"};
+    for (const HardeningPreset& hardening : preset.hardening) {
+        if (std::find(models.begin(), models.end(), hardening.name) != models.end())
+            throw OptionsError(where, str("two hardenings are called '", hardening.name, "'"));
+        models.push_back(hardening.name);
+    }
+    for (const AttackPreset& attack : preset.attacks)
+        for (const std::string& model : attack.models)
+            if (std::find(models.begin(), models.end(), model) == models.end()) {
+                std::string meant = closest_name(model, models);
+                throw OptionsError(
+                    where, str("attack '", attack.title, "' names a model '", model, "' that there is not"),
+                    meant.empty() ? "models are baseline and the names of [[hardening]]"
+                                  : "did you mean " + meant + "?");
+            }
+}
+
+}  // namespace
+
+std::string epsilon_setting(double epsilon) {
+    char digits[32];
+    return std::string(digits, std::to_chars(digits, digits + sizeof(digits), epsilon).ptr);
+}
+
+Preset preset_of_text(const std::string& text, const std::string& name) {
+    toml::table file;
+    try {
+        file = toml::parse(text, name);
+    } catch (const toml::parse_error& error) {
+        throw FormatError(str(name, ":", error.source().begin.line),
+                          str("expected TOML: ", error.description()));
+    }
+    Preset preset;
+    preset.file = name;
+    preset.text = text;
+    Section root(file, "", name);
+    root.read("title", preset.title);
+    root.read("lead", preset.lead);
+    root.read("asked", preset.asked);
+    root.read("limits", preset.limits);
+    root.read("seed", preset.seed);
+    root.read("published", preset.published);
+    if (auto data = root.section("data")) preset.data = read_data(*data);
+    if (auto model = root.section("model")) preset.model = read_model(*model);
+    if (auto training = root.section("training")) preset.training = read_training(*training, {});
+    if (auto contrast = root.section("contrast")) {
+        contrast->read("title", preset.contrast_title);
+        if (auto numbers = contrast->section("numbers")) preset.contrast_numbers = numbers->numbers();
+        auto training = contrast->section("training");
+        preset.contrast = training ? read_training(*training, preset.training) : preset.training;
+        contrast->done();
+    }
+    for (Section& attack : root.sections("attacks")) preset.attacks.push_back(read_attack(attack));
+    for (Section& universal : root.sections("universal"))
+        preset.universal.push_back(read_universal(universal));
+    for (Section& hardening : root.sections("hardening"))
+        preset.hardening.push_back(read_hardening(hardening, preset.training));
+    root.done();
+    require_known_models(preset, name);
+    if (preset.title.empty()) throw OptionsError(name, "expected a title, got none", "title = \"...\"");
+    return preset;
+}
+
+Preset read_preset(const std::string& path) {
+    return preset_of_text(read_file(path, kMaxPresetBytes), path);
+}
+
+}  // namespace microtome

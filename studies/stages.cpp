@@ -1,0 +1,213 @@
+#include "studies/stages.hpp"
+
+#include "attacks/pgd.hpp"
+#include "base/atomic_file.hpp"
+#include "base/error.hpp"
+#include "base/hash.hpp"
+#include "base/interrupt.hpp"
+#include "data/open.hpp"
+#include "data/tissue.hpp"
+#include "studies/outcome_file.hpp"
+#include "tensor/kernels/context.hpp"
+#include "training/best_model.hpp"
+#include "training/checkpoint.hpp"
+#include "training/logs.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace microtome {
+namespace {
+
+constexpr int64_t kUnboundedImages = 100;
+constexpr int64_t kUnboundedSteps = 10;
+
+bool exists(const std::string& path) {
+    std::error_code ignored;
+    return std::filesystem::exists(path, ignored);
+}
+
+ModelCard card_for(const StudyRun& run, const std::map<std::string, double>& more_numbers) {
+    const ModelPreset& model = run.preset.model;
+    ModelOptions options{.classes = static_cast<int64_t>(run.data->classes().size()),
+                         .numbers = model.numbers};
+    for (const auto& [name, number] : more_numbers) options.numbers[name] = number;
+    options.image.height = options.image.width = model.size;
+    options.image.resize = true;
+    return {.architecture = model.architecture,
+            .options = complete_options(model.architecture, options),
+            .classes = run.data->classes(),
+            .training = {}};
+}
+
+int64_t best_epoch_of(const std::vector<EpochRecord>& history) {
+    int64_t best = 0;
+    double least = std::numeric_limits<double>::infinity();
+    for (const EpochRecord& epoch : history)
+        if (epoch.val_loss && *epoch.val_loss < least) least = *epoch.val_loss, best = epoch.epoch;
+    return best;
+}
+
+// A name for what an attack, told what it is told, does to a model of this fingerprint.
+std::string label_of(const Attack& attack, uint64_t model) {
+    uint64_t hash = hash_bytes(attack.name(), model);
+    for (const auto& [name, value] : attack.options()) hash = hash_bytes(str(name, "=", value, ";"), hash);
+    return str(attack.name(), "-", hex(hash).substr(8));
+}
+
+}  // namespace
+
+std::string StudyRun::folder(const std::string& name) const {
+    std::string path = options.out + "/" + name;
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) throw IoError(path, str("cannot make the folder: ", error.message()));
+    return path;
+}
+
+std::string witnesses_of(const std::string& model) {
+    return "witnesses/" + model;
+}
+
+void StudyRun::say(const std::string& line) const {
+    if (options.log) *options.log << line << std::endl;
+}
+
+Loader StudyRun::images(const std::vector<int64_t>& part, int64_t batch) const {
+    const int64_t side = preset.data.resize;
+    return Loader(*data, part, {.batch = batch, .height = side, .width = side});
+}
+
+void open_data(StudyRun& run) {
+    const DataPreset& preset = run.preset.data;
+    if (run.options.data.empty())
+        run.data = std::make_unique<TissueDataset>(
+            TissueOptions{.per_class = preset.per_class, .size = preset.size, .seed = run.preset.seed});
+    else
+        run.data = open_dataset(run.options.data);
+
+    run.split_options = {
+        .kind = preset.split == "natural" ? natural_split(*run.data) : split_kind(preset.split),
+        .train = preset.train,
+        .val = preset.val,
+        .test = preset.test,
+        .seed = run.preset.seed,
+        .max_train = preset.max_train,
+        .max_val = preset.max_val,
+        .max_test = preset.max_test};
+    run.folder("");
+    const std::string path = run.options.out + "/split.json";
+    if (!exists(path)) {
+        run.split = make_split(*run.data, run.split_options);
+        write_split(path, *run.data, run.split, run.split_options);
+    } else {
+        StoredSplit stored = read_split(path, *run.data);
+        if (!stored.same_listing || !(stored.options == run.split_options))
+            throw OptionsError("study",
+                               str("expected ", run.options.out,
+                                   " to hold this study, got one of other images ", "or another split"),
+                               "give --out another folder, or remove that one");
+        run.split = std::move(stored.split);
+    }
+    for (const auto& [part, images] :
+         {std::pair{"training", &run.split.train}, {"validation", &run.split.val}, {"test", &run.split.test}})
+        if (images->empty())
+            throw OptionsError("study", str("expected images in the ", part, " part, got none"),
+                               "change [data] in the preset");
+}
+
+std::optional<TrainedModel> train_stage(const StudyRun& run, const std::string& name, const Recipe& recipe,
+                                        const TrainingVariant& variant) {
+    const std::string folder = run.folder(name), model_path = folder + "/model.safetensors",
+                      checkpoint = folder + "/checkpoint.safetensors";
+    std::optional<TrainedModel> result(std::in_place);
+    result->name = name;
+    result->recipe = description_of(recipe);
+    if (exists(model_path) && exists(checkpoint)) {
+        result->loaded = load_model(model_path);
+        result->history = read_checkpoint(checkpoint).history;
+        result->best_epoch = best_epoch_of(result->history);
+        run.say(str(name, ": trained already, ", model_path));
+        return result;
+    }
+    ModelCard card = card_for(run, variant.numbers);
+    std::unique_ptr<Module> model = make_model(card.architecture, card.options);
+    model->initialize(recipe.seed);
+    if (variant.start) model->load(variant.start->loaded.model->state());
+
+    Loader train(*run.data, run.split.train,
+                 {.batch = recipe.batch,
+                  .shuffle = true,
+                  .seed = recipe.seed,
+                  .augmentation = recipe.augmentation,
+                  .height = run.preset.data.resize,
+                  .width = run.preset.data.resize});
+    Loader validation = run.images(run.split.val, kAttackBatch);
+    BatchSource& source = variant.source ? *variant.source : train;
+
+    std::unique_ptr<Optimizer> optimizer = make_optimizer(*model, recipe);
+    TrainerOptions options{.objective = variant.objective,
+                           .validation_objective = cross_entropy_objective(),
+                           .craft = variant.craft,
+                           .checkpoint = checkpoint,
+                           .resume = true,
+                           .progress = run.options.progress,
+                           .out = run.options.log};
+    apply(recipe, source.batches(), options);
+    Trainer trainer(*model, *optimizer, std::move(options));
+    add_callbacks(recipe, trainer);
+    trainer.add<Logs>(folder);
+    TrainingResult trained = trainer.run(source, &validation);
+    if (trained.end == TrainingResult::End::interrupted) return std::nullopt;
+
+    result->history = std::move(trained.history);
+    result->best_epoch = best_epoch_of(result->history);
+    card.training = result->recipe;
+    if (!result->history.empty()) card = with_record(card, result->history.back());
+    save_model(model_path, *model, card);
+    result->loaded = {std::move(model), std::move(card)};
+    result->loaded.model->eval();
+    return result;
+}
+
+std::optional<AttackedModel> attack_stage(const StudyRun& run, const std::string& model,
+                                          Classifier& classifier, const std::vector<const Attack*>& attacks) {
+    const std::string folder = run.folder("attacks/" + model);
+    Loader test = run.images(run.split.test, kAttackBatch);
+    EvaluationOptions options{.name_of = [&](int64_t id) { return run.data->samples()[id].name; },
+                              .progress = run.options.progress};
+    AttackedModel result{evaluate(classifier, test, {}, options), {}};
+    if (!result.evaluation.complete) return std::nullopt;
+    const uint64_t fingerprint = result.evaluation.model_before.value_or(0);
+
+    for (const Attack* attack : attacks) {
+        const std::string label = label_of(*attack, fingerprint), path = str(folder, "/", label, ".json");
+        std::optional<AttackOutcome> outcome = read_outcome(path);
+        if (!outcome) {
+            options.witnesses = str(run.options.out, "/", witnesses_of(model), "/", label);
+            Evaluation one = evaluate(classifier, test, {attack}, options);
+            if (!one.complete) return std::nullopt;
+            result.evaluation.model_after = one.model_after;
+            result.evaluation.batch_dependence =
+                std::max(result.evaluation.batch_dependence, one.batch_dependence);
+            outcome = std::move(one.outcomes.at(0));
+            if (!outcome->witnesses.empty()) outcome->witnesses = label + "/" + outcome->witnesses;
+            write_outcome(path, *outcome);
+        }
+        result.evaluation.outcomes.push_back(*std::move(outcome));
+    }
+
+    std::vector<int64_t> some = limit_per_class(
+        *run.data, run.split.test,
+        std::max<int64_t>(1, kUnboundedImages / static_cast<int64_t>(run.data->classes().size())),
+        run.preset.seed);
+    Loader few = run.images(some, kAttackBatch);
+    Pgd unbounded({.epsilon = 1, .steps = kUnboundedSteps, .seed = run.preset.seed});
+    Evaluation free = evaluate(classifier, few, {&unbounded}, {.progress = run.options.progress});
+    if (!free.complete) return std::nullopt;
+    result.unbounded.n = free.images();
+    for (const AttackedImage& image : free.outcomes.at(0).images) result.unbounded.count += image.right();
+    return result;
+}
+
+}  // namespace microtome

@@ -1,0 +1,116 @@
+#include "studies/preset.hpp"
+
+#include "base/error.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace microtome;
+using Catch::Contains;
+
+namespace {
+
+Preset of(const std::string& text) {
+    return preset_of_text(text, "x.toml");
+}
+
+}  // namespace
+
+TEST_CASE("a preset says what it says, and defaults say the rest", "[preset]") {
+    const Preset preset = of(R"(
+title = "A"
+asked = "one question"
+limits = ["one", "two"]
+seed = 7
+[data]
+per_class = 30
+max_test = 5
+malignant = ["bad*"]
+[model]
+architecture = "cnn"
+numbers = { channels = 8, bn_momentum = 0.9 }
+[training]
+epochs = 3
+lr = 0.5
+augment = { flips = true, brightness = 0.25 }
+[[attacks]]
+attack = "pgd"
+epsilons = ["0.25/255", 0.5]
+settings = { steps = 3, random_start = false }
+column = "PGD"
+column_epsilon = 0.5
+[[hardening]]
+name = "fresh"
+[hardening.training]
+epochs = 2
+[[hardening.attacks]]
+attack = "fgsm"
+epsilons = "1/255"
+)");
+    CHECK(preset.asked == std::vector<std::string>{"one question"});
+    CHECK(preset.limits.size() == 2);
+    CHECK(preset.seed == 7);
+    CHECK(preset.data.per_class == 30);
+    CHECK(preset.data.max_test == 5);
+    CHECK(preset.data.max_train == -1);
+    CHECK(preset.data.malignant == std::vector<std::string>{"bad*"});
+    CHECK(preset.model.numbers.at("bn_momentum") == 0.9);
+    CHECK(preset.training.augmentation.flip_vertical);
+    CHECK(preset.training.augmentation.flip_horizontal);
+    CHECK_FALSE(preset.training.augmentation.right_angles);
+    CHECK(preset.training.augmentation.brightness == 0.25);
+    REQUIRE(preset.attacks.size() == 1);
+    CHECK(preset.attacks[0].title == "pgd");
+    CHECK(preset.attacks[0].epsilons == std::vector<double>{0.25 / 255, 0.5});
+    CHECK(preset.attacks[0].settings == AttackSettings{{"random_start", "false"}, {"steps", "3"}});
+    REQUIRE(preset.hardening.size() == 1);
+    CHECK(preset.hardening[0].training.epochs == 2);
+    CHECK(preset.hardening[0].training.lr == 1e-4);                       // its own default
+    CHECK(preset.hardening[0].training.augmentation.brightness == 0.25);  // the training's
+    CHECK_FALSE(preset.contrast);
+}
+
+TEST_CASE("a preset that is wrong is refused with its line and what was meant", "[preset]") {
+    CHECK_THROWS_WITH(of("title = 'A'\n[trainning]\nepochs = 3\n"),
+                      Contains("x.toml:2") && Contains("trainning") && Contains("did you mean training?"));
+    CHECK_THROWS_WITH(of("title = 'A'\n[training]\nepoch = 3\n"),
+                      Contains("x.toml:3") && Contains("did you mean epochs?"));
+    CHECK_THROWS_WITH(of("title = 'A'\n[training]\nepochs = 'three'\n"),
+                      Contains("expected epochs to be a whole number, got three"));
+    CHECK_THROWS_WITH(of("title = 'A'\n[training]\nepochs = 0\n"), Contains("1 or more"));
+    CHECK_THROWS_WITH(of("title = 'A'\n[training]\noptimizer = 'adm'\n"), Contains("did you mean adam?"));
+    CHECK_THROWS_WITH(of("title = 'A'\n[model]\narchitecture = 'cn'\n"), Contains("did you mean cnn?"));
+    CHECK_THROWS_WITH(of("title = 'A'\n[[attacks]]\nattack = 'pdg'\n"),
+                      Contains("x.toml:2") && Contains("pgd"));
+    CHECK_THROWS_WITH(of("title = 'A'\n[[attacks]]\nattack = 'pgd'\nsettings = { step_count = 3 }\n"),
+                      Contains("step_count"));
+    CHECK_THROWS_WITH(of("title = 'A'\n[[attacks]]\nattack = 'pgd'\nepsilons = '8/'\n"),
+                      Contains("epsilons"));
+    CHECK_THROWS_WITH(
+        of("title = 'A'\n[[attacks]]\nattack = 'pgd'\nmodels = 'frehs'\n[[hardening]]\nname = 'fresh'\n"
+           "[[hardening.attacks]]\nattack = 'fgsm'\n"),
+        Contains("did you mean fresh?"));
+    CHECK_THROWS_WITH(of("title = 'A'\n[[hardening]]\nname = 'fresh'\n"), Contains("to have attacks"));
+    CHECK_THROWS_WITH(
+        of("title = 'A'\n[[hardening]]\nname = 'baseline'\n[[hardening.attacks]]\nattack = 'fgsm'\n"),
+        Contains("name of its own"));
+    CHECK_THROWS_WITH(of("title = 'A'\nattacks = 3\n"), Contains("tables, [[attacks]]"));
+    CHECK_THROWS_WITH(of("title = 'A'\ndata = 3\n"), Contains("a table, [data]"));
+    CHECK_THROWS_WITH(of("[training]\n"), Contains("expected a title"));
+    CHECK_THROWS_AS(of("title = 'A\n"), FormatError);
+    CHECK_THROWS_WITH(of("title = 'A'\n\n[data\n"), Contains("x.toml:3"));
+    CHECK_THROWS_AS(read_preset("no/such/preset.toml"), MissingFileError);
+}
+
+TEST_CASE("an epsilon survives being a setting", "[preset]") {
+    for (double epsilon : {0.25 / 255, 8.0 / 255, 0.03, 1e-9, 0.0})
+        CHECK(std::stod(epsilon_setting(epsilon)) == epsilon);
+}
+
+TEST_CASE("the presets that come with the program can be read", "[preset]") {
+    for (const char* name : {"demo", "lc25000", "lc25000-published"}) {
+        const Preset preset = read_preset(std::string(MICROTOME_SOURCE) + "/presets/" + name + ".toml");
+        CHECK_FALSE(preset.attacks.empty());
+        CHECK_FALSE(preset.asked.empty());
+        CHECK_FALSE(preset.limits.empty());
+    }
+}
