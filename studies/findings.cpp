@@ -294,6 +294,11 @@ std::vector<report::ComputeRow> compute_of(const StudyFindings& findings) {
     return rows;
 }
 
+std::string capitalised(std::string text) {
+    if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
+    return text;
+}
+
 // What a reader should take away, in sentences made of the numbers alone.
 std::vector<std::string> sentences(const StudyFindings& findings) {
     std::vector<std::string> found;
@@ -301,7 +306,7 @@ std::vector<std::string> sentences(const StudyFindings& findings) {
     found.push_back(str("On test images that it had never seen, the model was right in ",
                         words(share_of(baseline.rows.at(0))), "."));
     if (baseline.metrics.malignant_called_benign.n > 0)
-        found.push_back(str("It called malignant tissue benign in ",
+        found.push_back(str("Of malignant tissue it called benign ",
                             words(baseline.metrics.malignant_called_benign), "."));
     for (std::size_t k = 0; k < baseline.titles.size(); ++k) {
         if (baseline.columns[k].empty()) continue;
@@ -314,7 +319,8 @@ std::vector<std::string> sentences(const StudyFindings& findings) {
     for (std::size_t m = 1; m < findings.models.size(); ++m) {
         const ModelFindings& model = findings.models[m];
         if (!model.attacked) {
-            found.push_back(str(model.title, ": right in ", words(model.metrics.confusion.accuracy()), "."));
+            found.push_back(
+                str(capitalised(model.title), ": right in ", words(model.metrics.confusion.accuracy()), "."));
             continue;
         }
         for (std::size_t k = 0; k < model.titles.size(); ++k) {
@@ -326,9 +332,9 @@ std::vector<std::string> sentences(const StudyFindings& findings) {
                 if (baseline.columns[b] != column) continue;
                 const Share before = share_of(row_of(baseline, b)), after = share_of(row_of(model, k));
                 const bool apart = after.interval().low > before.interval().high;
-                found.push_back(str(model.title, ", attacked itself by ", model.titles[k], ": right in ",
-                                    words(after), " against ", report::interval_text(shown(before)),
-                                    " before, and in ",
+                found.push_back(str(capitalised(model.title), ", attacked itself by ", model.titles[k],
+                                    ": right in ", words(after), " against ",
+                                    report::interval_text(shown(before)), " before, and in ",
                                     report::interval_text(shown(share_of(model.rows.at(0)))),
                                     " of clean images. The intervals ",
                                     apart ? "do not overlap." : "overlap or are the other way round."));

@@ -245,6 +245,7 @@ AttackPreset read_attack(Section& section) {
     std::vector<double> one;
     section.read_epsilons("column_epsilon", one);
     if (!one.empty()) attack.column_epsilon = one[0];
+    section.read("also_static", attack.also_static);
     if (auto settings = section.section("settings")) attack.settings = settings->settings();
     section.done();
     // Whether there is such an attack with such settings is better said now than after the training.

@@ -42,6 +42,8 @@ struct AttackPreset {
     std::vector<std::string> models{};  // which ("baseline", a hardening's name); empty: all
     std::string column{};               // of the before/after table; empty: not in it
     double column_epsilon = -1;         // which of several epsilons stands there
+    bool also_static =
+        false;  // what stands there, made against the baseline, is shown to hardened models too
 };
 
 // A universal perturbation or patch, fitted on training images.

@@ -160,9 +160,9 @@ AttackList Study::attacks_for(const std::string& model) {
     if (!hardened) return list;
     // What was made against the baseline, shown to the hardened model.
     for (const AttackPreset& preset : run_.preset.attacks) {
-        if (preset.column.empty()) continue;
+        if (!preset.also_static) continue;
         for (std::unique_ptr<Attack>& attack : attacks_of(preset, run_.preset.seed))
-            if (in_table(preset, attack->threat().epsilon) && attack->cost().backward > 0)
+            if (in_table(preset, attack->threat().epsilon))
                 list.add(std::make_unique<Transferred>(std::move(attack), *baseline_, "baseline"),
                          preset.title + ", made against the baseline", preset.column + "|static");
     }
@@ -281,7 +281,13 @@ StudyOutcome Study::run() {
 }  // namespace
 
 StudyOutcome run_study(const Preset& preset, const StudyOptions& options) {
-    return Study(preset, options).run();
+    try {
+        return Study(preset, options).run();
+    } catch (const Error&) {
+        // What has nothing to hand back when it is interrupted throws.
+        if (!interrupted()) throw;
+        return {.results = {}, .report = {}, .interrupted = true};
+    }
 }
 
 }  // namespace microtome
