@@ -66,14 +66,14 @@ int main() {
     std::cout << "steepest value: gradient " << slopes[steepest] << ", measured " << rise / h << '\n';
 
     // 5. One step for all values at once: the fast gradient sign method.
-    const double epsilon = 4 / 255.0;
+    const double epsilon = 8 / 255.0;
     Tensor fgsm = clamp(x + sign(g) * epsilon, 0, 1);
-    say("one step, 4/255", fgsm);
+    say("one step, 8/255", fgsm);
 
     // 6. Random noise of the same size, for comparison.
     Tensor noise(x.spec());
     fill_signs({.seed = 1}, noise);
-    say("noise, 4/255", clamp(x + noise * epsilon, 0, 1));
+    say("noise, 8/255", clamp(x + noise * epsilon, 0, 1));
 
     // 7. Several small steps, never farther than epsilon: projected gradient descent.
     Tensor attacked = x;
@@ -82,7 +82,7 @@ int main() {
         attacked = minimum(maximum(attacked, x - epsilon), x + epsilon);  // back into the ball
         attacked = clamp(attacked, 0, 1);                                 // back into the box
     }
-    say("ten steps, 4/255", attacked);
+    say("ten steps, 8/255", attacked);
 
     // 8. The same from the library, which also rounds the ball inwards.
     ModelClassifier classifier(*model, options);
