@@ -53,6 +53,14 @@ report::DataReport data_of(const StudyRun& run, const StudyFindings& findings) {
                                findings.leak->pass ? "No test image has its like in training"
                                                    : "Test images have their like in training",
                                findings.leak->text});
+    if (!run.left_out.empty()) {
+        std::string names;
+        for (int64_t i : run.left_out) names += (names.empty() ? "" : ", ") + run.data->samples()[i].name;
+        data.audits.push_back(
+            {report::Verdict::caution,
+             str(run.left_out.size(), " images are left out of training and validation"),
+             "Copies of them, turned or mirrored, are in the part that judges: " + names + "."});
+    }
     for (const SkippedImage& image : findings.skipped)
         data.damaged.push_back(image.name + ": " + image.reason);
     return data;

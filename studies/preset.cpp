@@ -189,6 +189,7 @@ DataPreset read_data(Section section) {
     section.read("max_val", data.max_val, -1);
     section.read("max_test", data.max_test, -1);
     section.read("malignant", data.malignant);
+    section.read("find_copies", data.find_copies);
     section.read("resize", data.resize, 0);
     section.read("per_class", data.per_class, 10);
     section.read("size", data.size, 16);

@@ -23,7 +23,8 @@ struct DataPreset {
     double train = 0.8, val = 0.1, test = 0.1;
     int64_t max_train = -1, max_val = -1, max_test = -1;   // images of each class; -1: all
     std::vector<std::string> malignant{"*_aca", "*_scc"};  // patterns of class names
-    int64_t resize = 0;  // pixels a side to which images are brought when they are read; 0: as stored
+    bool find_copies = true;  // look for turned and mirrored copies that the set's groups do not know
+    int64_t resize = 0;       // pixels a side to which images are brought when they are read; 0: as stored
     int64_t per_class = 120, size = 96;  // of the built-in tissue, where no data is given
 };
 

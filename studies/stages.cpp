@@ -5,6 +5,8 @@
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/interrupt.hpp"
+#include "data/audit.hpp"
+#include "data/groups.hpp"
 #include "data/open.hpp"
 #include "data/tissue.hpp"
 #include "studies/outcome_file.hpp"
@@ -15,6 +17,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 namespace microtome {
 namespace {
@@ -48,6 +51,56 @@ int64_t best_epoch_of(const std::vector<EpochRecord>& history) {
     return best;
 }
 
+// Adds the copies that can be seen to the groups that the set knows. What was found is kept in the folder.
+bool join_copies(StudyRun& run) {
+    const std::string path = run.folder("") + "groups.csv";
+    std::vector<std::string> groups;
+    if (exists(path)) {
+        groups = read_groups(path, *run.data);
+    } else {
+        run.say("looking for turned and mirrored copies");
+        struct Stop {};
+        Progress reading("reading images", run.data->size(), "images", run.options.progress);
+        std::optional<Progress> comparing;
+        const auto stop_when_asked = [] {
+            if (interrupted()) throw Stop{};
+        };
+        const AuditOptions steps{.read_step =
+                                     [&](int64_t images) {
+                                         reading.advance(images);
+                                         stop_when_asked();
+                                     },
+                                 .compare_step =
+                                     [&](int64_t images) {
+                                         if (!comparing)
+                                             comparing.emplace("comparing images", run.data->size(), "images",
+                                                               run.options.progress);
+                                         comparing->advance(images);
+                                         stop_when_asked();
+                                     }};
+        try {
+            groups = groups_of(*run.data, audit(*run.data, steps));
+        } catch (const Stop&) {
+            return false;
+        }
+        write_groups(path, *run.data, groups);
+    }
+    run.data = with_groups(std::move(run.data), std::move(groups));
+    return true;
+}
+
+// Takes out of `images` those of a group that is in `judges` too.
+std::vector<int64_t> leave_out(const Dataset& data, std::vector<int64_t>& images,
+                               const std::vector<int64_t>& judges) {
+    std::set<std::string> groups;
+    for (int64_t i : judges) groups.insert(data.samples()[i].group);
+    groups.erase("");
+    std::vector<int64_t> kept, taken;
+    for (int64_t i : images) (groups.contains(data.samples()[i].group) ? taken : kept).push_back(i);
+    images = std::move(kept);
+    return taken;
+}
+
 // A name for what an attack, told what it is told, does to a model of this fingerprint.
 std::string label_of(const Attack& attack, uint64_t model) {
     uint64_t hash = hash_bytes(attack.name(), model);
@@ -78,14 +131,15 @@ Loader StudyRun::images(const std::vector<int64_t>& part, int64_t batch) const {
     return Loader(*data, part, {.batch = batch, .height = side, .width = side});
 }
 
-void open_data(StudyRun& run) {
+bool open_data(StudyRun& run) {
     const DataPreset& preset = run.preset.data;
-    if (run.options.data.empty())
+    if (run.options.data.empty()) {
         run.data = std::make_unique<TissueDataset>(
             TissueOptions{.per_class = preset.per_class, .size = preset.size, .seed = run.preset.seed});
-    else
+    } else {
         run.data = open_dataset(run.options.data);
-
+        if (preset.find_copies && !join_copies(run)) return false;
+    }
     run.split_options = {
         .kind = preset.split == "natural" ? natural_split(*run.data) : split_kind(preset.split),
         .train = preset.train,
@@ -109,11 +163,16 @@ void open_data(StudyRun& run) {
                                "give --out another folder, or remove that one");
         run.split = std::move(stored.split);
     }
+    for (auto [from, judges] : {std::pair{&run.split.val, &run.split.test},
+                                {&run.split.train, &run.split.test},
+                                {&run.split.train, &run.split.val}})
+        for (int64_t i : leave_out(*run.data, *from, *judges)) run.left_out.push_back(i);
     for (const auto& [part, images] :
          {std::pair{"training", &run.split.train}, {"validation", &run.split.val}, {"test", &run.split.test}})
         if (images->empty())
             throw OptionsError("study", str("expected images in the ", part, " part, got none"),
                                "change [data] in the preset");
+    return true;
 }
 
 std::optional<TrainedModel> train_stage(const StudyRun& run, const std::string& name, const Recipe& recipe,

@@ -22,6 +22,7 @@ struct StudyRun {
     std::unique_ptr<Dataset> data{};
     Split split{};
     SplitOptions split_options{};
+    std::vector<int64_t> left_out{};  // of training and validation: their copies are in a part that judges
 
     std::string folder(const std::string& name) const;  // below the study's, made where there is none
     void say(const std::string& line) const;
@@ -35,8 +36,10 @@ inline constexpr int64_t kAttackBatch = 50;
 // Where a model's counted failures are kept, seen from the study's folder.
 std::string witnesses_of(const std::string& model);
 
-// Opens the data, draws or reads the split, and sees that another study is not in the folder.
-void open_data(StudyRun& run);
+// Opens the data, finds copies that its groups do not know, draws or reads the split, and leaves out of
+// training what has a copy in the test or validation part. Sees that another study is not in the folder.
+// False when interrupted.
+bool open_data(StudyRun& run);
 
 struct TrainedModel {
     std::string name{};  // "baseline"

@@ -239,7 +239,7 @@ StudyOutcome Study::run() {
     const auto began = std::chrono::steady_clock::now();
     const StudyOutcome stopped{.results = {}, .report = {}, .interrupted = true};
     claim_folder(run_);
-    open_data(run_);
+    if (!open_data(run_)) return stopped;
     audit();
     // What refers to a model in findings_ must stay valid when more are added.
     findings_.models.reserve(2 + run_.preset.hardening.size());

@@ -3,6 +3,7 @@
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
 #include "base/interrupt.hpp"
+#include "data/tissue.hpp"
 #include "evaluation/witnesses.hpp"
 #include "nn/model_file.hpp"
 #include "studies/published.hpp"
@@ -204,6 +205,32 @@ attack = "pgd-notebook"
     CHECK(healthy == 2);
     CHECK_FALSE(outcome.results.pass());
     CHECK_THAT(read_file(outcome.report, 1 << 26), Contains(".1827") && Contains("divided by 255 twice"));
+}
+
+TEST_CASE("training images with a copy among the test images are left out", "[study]") {
+    ScratchFolder folder;
+    const std::string images = folder / "images";
+    write_tissue(images, {.per_class = 10, .size = 40});
+    std::filesystem::remove(images + "/manifest.csv");
+    std::filesystem::remove(images + "/tissue.json");
+    const std::string copied = images + "/train/colon_n/00004.png";
+    std::filesystem::copy_file(copied, images + "/test/colon_n/copy.png");
+
+    const std::string text =
+        "title = 'Copies'\n[data]\n@[model]\nsize = 40\nnumbers = { channels = 3 }\n[training]\nepochs = 1\n";
+    for (const bool find : {true, false}) {
+        std::string preset = text;
+        preset.replace(preset.find('@'), 1, find ? "" : "find_copies = false\n");
+        const StudyOutcome outcome = run_study(preset_of_text(preset, "copies.toml"),
+                                               {.data = images, .out = folder / (find ? "run" : "blind")});
+        for (const Rail& rail : outcome.results.rails)
+            if (rail.id == "V9") {
+                INFO(rail.text);
+                CHECK(rail.pass == find);
+            }
+        const std::string page = read_file(outcome.report, 1 << 26);
+        CHECK((page.find("left out of training") != std::string::npos) == find);
+    }
 }
 
 TEST_CASE("a study says what it lacks", "[study]") {
