@@ -31,7 +31,7 @@ uint64_t value_hash(const Tensor& image) {
     std::vector<std::array<int64_t, 256>> counts(channels, std::array<int64_t, 256>{});
     const std::span<const uint8_t> pixels = image.data<uint8_t>();
     for (std::size_t i = 0; i < pixels.size(); ++i) ++counts[i % channels][pixels[i]];
-    const auto [shorter, longer] = std::minmax(image.size(0), image.size(1));
+    const auto [shorter, longer] = std::minmax({image.size(0), image.size(1)});
     uint64_t hash = hash_bytes(str(shorter, 'x', longer));
     for (const auto& channel : counts) hash = hash_bytes(std::as_bytes(std::span(channel)), hash);
     return hash;

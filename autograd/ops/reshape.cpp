@@ -46,12 +46,15 @@ Tensor reshape(const Tensor& x, std::initializer_list<int64_t> sizes) {
     int64_t known = 1;
     int64_t* open = nullptr;
     for (int64_t& size : whole) {
-        if (size != -1)
-            known *= size;
-        else if (open == nullptr)
+        if (size != -1) {
+            if (__builtin_mul_overflow(known, size, &known))
+                throw ShapeError("reshape", str("expected sizes with at most ", x.elements(),
+                                                " elements, got more than 64 bits can count"));
+        } else if (open == nullptr) {
             open = &size;
-        else
+        } else {
             throw ShapeError("reshape", "expected at most one size of -1");
+        }
     }
     if (open != nullptr) {
         if (known <= 0 || x.elements() % known != 0)
