@@ -76,11 +76,16 @@ Tensor slice(const Tensor& x, int axis, int64_t begin, int64_t end) {
 }
 
 Tensors split(const Tensor& x, int axis, const std::vector<int64_t>& sizes) {
-    int64_t total = 0;
-    for (int64_t size : sizes) total += size;
-    if (total != x.size(axis))
+    int64_t left = x.size(axis);
+    for (int64_t size : sizes) {
+        if (size < 0 || size > left)
+            throw ShapeError("split", str("expected sizes that add up to ", x.size(axis), " on axis ", axis,
+                                          " of ", x.spec(), ", got ", size, " where ", left, " were left"));
+        left -= size;
+    }
+    if (left != 0)
         throw ShapeError("split", str("expected sizes that add up to ", x.size(axis), " on axis ", axis,
-                                      " of ", x.spec(), ", got ", total));
+                                      " of ", x.spec(), ", got ", x.size(axis) - left));
     Tensors parts;
     int64_t begin = 0;
     for (int64_t size : sizes) {
