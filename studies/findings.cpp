@@ -113,7 +113,9 @@ report::ModelReport model_of(const ModelFindings& model) {
         if (epoch.val_accuracy) shown.val_accuracy = *epoch.val_accuracy;
         result.epochs.push_back(shown);
     }
-    result.best_epoch = model.trained.best_epoch;
+    // The page marks it where it was chosen, rather than the last.
+    if (!model.trained.history.empty() && model.trained.kept_epoch != model.trained.history.back().epoch)
+        result.best_epoch = model.trained.kept_epoch;
     const Metrics& metrics = model.metrics;
     result.classes = metrics.classes;
     const int64_t classes = metrics.confusion.classes();

@@ -43,7 +43,10 @@ ModelCard card_for(const StudyRun& run, const std::map<std::string, double>& mor
             .training = {}};
 }
 
-int64_t best_epoch_of(const std::vector<EpochRecord>& history) {
+// Early stopping goes back to the epoch of the lowest validation loss; else the last one stays.
+int64_t kept_epoch(const Recipe& recipe, const std::vector<EpochRecord>& history) {
+    if (history.empty()) return 0;
+    if (recipe.early_stopping == 0 || !recipe.restore_best) return history.back().epoch;
     int64_t best = 0;
     double least = std::numeric_limits<double>::infinity();
     for (const EpochRecord& epoch : history)
@@ -185,7 +188,7 @@ std::optional<TrainedModel> train_stage(const StudyRun& run, const std::string& 
     if (exists(model_path) && exists(checkpoint)) {
         result->loaded = load_model(model_path);
         result->history = read_checkpoint(checkpoint).history;
-        result->best_epoch = best_epoch_of(result->history);
+        result->kept_epoch = kept_epoch(recipe, result->history);
         run.say(str(name, ": trained already, ", model_path));
         return result;
     }
@@ -220,7 +223,7 @@ std::optional<TrainedModel> train_stage(const StudyRun& run, const std::string& 
     if (trained.end == TrainingResult::End::interrupted) return std::nullopt;
 
     result->history = std::move(trained.history);
-    result->best_epoch = best_epoch_of(result->history);
+    result->kept_epoch = kept_epoch(recipe, result->history);
     card.training = result->recipe;
     if (!result->history.empty()) card = with_record(card, result->history.back());
     save_model(model_path, *model, card);

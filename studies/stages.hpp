@@ -45,7 +45,7 @@ struct TrainedModel {
     std::string name{};  // "baseline"
     LoadedModel loaded{};
     std::vector<EpochRecord> history{};
-    int64_t best_epoch = 0;  // that of the lowest validation loss
+    int64_t kept_epoch = 0;  // whose weights these are
     std::map<std::string, std::string> recipe{};
 };
 
