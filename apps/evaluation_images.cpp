@@ -66,13 +66,38 @@ void choose(EvaluationImages& chosen, const std::string& model) {
 
 }  // namespace
 
+void require_classes(const Dataset& dataset, const ModelCard& card) {
+    if (dataset.classes() != card.classes)
+        throw FormatError(dataset.path(), str("expected the model's classes (", listed(card.classes),
+                                              "), got ", listed(dataset.classes())));
+}
+
+ModelParts parts_for_model(const Dataset& dataset, const std::string& model) {
+    std::string why_not = "the split beside the model has no training images";
+    if (const std::optional<StoredSplit> stored = split_beside(model, dataset, why_not);
+        stored && !stored->split.train.empty())
+        return {
+            stored->split, stored->options,
+            str("split.json beside the model", stored->same_listing ? "" : " (the set has changed since)")};
+    ModelParts own{{.train = part_of(dataset, "train"),
+                    .val = part_of(dataset, "val"),
+                    .test = part_of(dataset, "test")},
+                   {.kind = SplitKind::own},
+                   "the set's own parts"};
+    if (own.split.train.empty())
+        throw OptionsError(
+            dataset.path(),
+            str("expected to know which images the model was trained on, but the set has no train part, and ",
+                why_not),
+            "keep split.json of the training beside the model file: the rest may be test images");
+    return own;
+}
+
 EvaluationImages choose_images(const std::string& data, const std::string& model, const ModelCard& card,
                                int64_t n, uint64_t seed) {
     EvaluationImages chosen{
         .dataset = open_dataset(data), .images = {}, .training = {}, .which = {}, .why_no_training = {}};
-    if (chosen.dataset->classes() != card.classes)
-        throw FormatError(data, str("expected the model's classes (", listed(card.classes), "), got ",
-                                    listed(chosen.dataset->classes())));
+    require_classes(*chosen.dataset, card);
     choose(chosen, model);
     const auto found = static_cast<int64_t>(chosen.images.size());
     if (n > 0 && n < found) {

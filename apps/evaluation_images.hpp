@@ -2,6 +2,7 @@
 #pragma once
 
 #include "data/loader.hpp"
+#include "data/split.hpp"
 #include "evaluation/rails.hpp"
 #include "nn/model_file.hpp"
 
@@ -24,6 +25,20 @@ struct EvaluationImages {
 // does, and FormatError when the set's classes are not the model's.
 EvaluationImages choose_images(const std::string& data, const std::string& model, const ModelCard& card,
                                int64_t n, uint64_t seed);
+
+// Throws FormatError when the set's classes are not the model's.
+void require_classes(const Dataset& dataset, const ModelCard& card);
+
+// Which images of a set a model learned from, and which it did not.
+struct ModelParts {
+    Split split;
+    SplitOptions options;
+    std::string which;  // "split.json beside the model"
+};
+
+// Those of split.json beside the model, where it is a split of this set; else the set's own. Throws
+// OptionsError where this does not tell which images the model may learn from.
+ModelParts parts_for_model(const Dataset& dataset, const std::string& model);
 
 // These images in the size and channels that the model takes. The set must outlive the loader.
 std::unique_ptr<Loader> load_images(const EvaluationImages& chosen, const std::vector<int64_t>& images,

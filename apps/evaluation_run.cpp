@@ -94,16 +94,7 @@ bool fit_universal(Classifier& classifier, const EvaluationImages& chosen, const
                 name, str("expected training images to fit it on, got none: ", chosen.why_no_training),
                 "data with a train part, or a split.json beside the model");
         const std::unique_ptr<Loader> training = load_images(chosen, chosen.training, card, run.batch);
-        std::optional<Progress> progress;
-        int64_t shown = 0;
-        const FitReport fit = universal->fit(classifier, *training, [&](const FitProgress& at) {
-            if (!progress)
-                progress.emplace("fitting " + name, at.epochs * at.images_per_epoch, "images",
-                                 ProgressOptions::detect(run.quiet));
-            const int64_t done = at.epoch * at.images_per_epoch + at.images;
-            progress->note(str("loss ", std::setprecision(3), at.loss));
-            progress->advance(done - std::exchange(shown, done));
-        });
+        const FitReport fit = fit_showing(*universal, classifier, *training, run.quiet);
         if (fit.interrupted) return false;
         facts.emplace_back("fit of " + name,
                            str(chosen.training.size(), " training images, ", fit.passes.forward,
@@ -115,6 +106,24 @@ bool fit_universal(Classifier& classifier, const EvaluationImages& chosen, const
 }
 
 }  // namespace
+
+std::string cost_text(const Passes& cost) {
+    return str("at most ", thousands(cost.forward), " forward and ", thousands(cost.backward),
+               " backward passes of one image");
+}
+
+FitReport fit_showing(UniversalAttack& attack, Classifier& classifier, BatchSource& training, bool quiet) {
+    std::optional<Progress> progress;
+    int64_t shown = 0;
+    return attack.fit(classifier, training, [&](const FitProgress& at) {
+        if (!progress)
+            progress.emplace(str("fitting ", attack.name()), at.epochs * at.images_per_epoch, "images",
+                             ProgressOptions::detect(quiet));
+        const int64_t done = at.epoch * at.images_per_epoch + at.images;
+        progress->note(str("loss ", std::setprecision(3), at.loss));
+        progress->advance(done - std::exchange(shown, done));
+    });
+}
 
 bool listed_attack_has(const std::string& name, std::string_view setting) {
     const std::vector<std::string> known = attack_settings(original_of(name));
@@ -144,9 +153,8 @@ EvaluationReport run_evaluation(const EvaluationRun& run,
     const auto count = static_cast<int64_t>(chosen.images.size());
     const Passes cost = cost_of(list, count);
     std::cout << "model   " << run.model << ": " << card.architecture << ", " << card.classes.size()
-              << " classes\nimages  " << run.data << ", " << chosen.which << "\ncost    at most "
-              << thousands(cost.forward) << " forward and " << thousands(cost.backward)
-              << " backward passes of one image" << std::endl;
+              << " classes\nimages  " << run.data << ", " << chosen.which << "\ncost    " << cost_text(cost)
+              << std::endl;
 
     InterruptGuard guard;
     std::vector<std::pair<std::string, std::string>> fits;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apps/evaluation_images.hpp"
+#include "attacks/universal.hpp"
 #include "evaluation/results.hpp"
 
 #include <memory>
@@ -16,6 +17,12 @@ std::unique_ptr<Attack> make_listed_attack(const std::string& name,
 
 // Whether it can be told such a setting.
 bool listed_attack_has(const std::string& name, std::string_view setting);
+
+// "at most 1,200 forward and 800 backward passes of one image".
+std::string cost_text(const Passes& cost);
+
+// Fits with a progress bar.
+FitReport fit_showing(UniversalAttack& attack, Classifier& classifier, BatchSource& training, bool quiet);
 
 struct EvaluationRun {
     std::string model, data;

@@ -7,9 +7,11 @@
 #include "apps/data_synth.hpp"
 #include "apps/evaluate.hpp"
 #include "apps/gradcheck.hpp"
+#include "apps/harden.hpp"
 #include "apps/model.hpp"
 #include "apps/study.hpp"
 #include "apps/train.hpp"
+#include "apps/train_settings.hpp"
 #include "base/error.hpp"
 #include "base/suggest.hpp"
 #include "base/version.hpp"
@@ -57,6 +59,7 @@ class CommandLine {
         add_data();
         add_train();
         add_attack();
+        add_harden();
         add_evaluate();
         add_bench();
         add_model();
@@ -224,14 +227,48 @@ class CommandLine {
             "with `microtome train --out RUN --resume`.");
         command->add_option("--out", train_.out, "the run's folder")->type_name("DIR")->required();
         command->add_flag("--resume", train_.resume, "go on with the run in this folder");
-        for (const TrainSetting& setting : train_settings())
+        add_settings(command, train_settings(), train_.given);
+        command->add_option("--json", train_.json, "write the result to this file")->type_name("FILE");
+    }
+
+    void add_harden() {
+        CLI::App* command =
+            add("harden", "train a model on, with attacked images, so that it withstands them", [this] {
+                harden_.quiet = common_.quiet;
+                return harden(harden_);
+            });
+        command->footer(
+            "The model goes on learning from its own training images (those of split.json beside it, else "
+            "the\n"
+            "set's own train part; never from test images), each beside an attacked version of it:\n"
+            "    loss = clean-weight * CE(image) + adversarial-weight * CE(attacked image)\n"
+            "finetune attacks the model as it is in each step and takes as many times longer as the attack "
+            "has\n"
+            "steps. finetune-static attacks once; a model that learned from one answer to another model may\n"
+            "withstand those images and few others, which is why the table at the end has both.\n"
+            "3/255 is an --eps to start with for medical images. `microtome attack` shows at which one your\n"
+            "model fails; a larger one costs more accuracy on clean images. universal, patch and "
+            "blended-patch\n"
+            "are fitted on training images first. A run that was interrupted or killed goes on, bit for "
+            "bit,\n"
+            "with `microtome harden --out RUN --resume`.\n"
+            "Exit status 1: a validity check on the table failed, and is printed below it.");
+        command->add_option("--out", harden_.out, "the run's folder")->type_name("DIR")->required();
+        command->add_flag("--resume", harden_.resume, "go on with the run in this folder");
+        add_settings(command, harden_settings(), harden_.given);
+        command->add_option("--json", harden_.json, "write the table's rows to this file")->type_name("FILE");
+    }
+
+    // Options that are kept as they were typed, with a run.
+    static void add_settings(CLI::App* command, const std::vector<Setting>& settings,
+                             std::map<std::string, std::string>& given) {
+        for (const Setting& setting : settings)
             command
                 ->add_option_function<std::string>(
                     "--" + setting.name,
-                    [this, name = setting.name](const std::string& value) { train_.given[name] = value; },
+                    [&given, name = setting.name](const std::string& value) { given[name] = value; },
                     setting.about)
                 ->default_str(setting.standard);
-        command->add_option("--json", train_.json, "write the result to this file")->type_name("FILE");
     }
 
     void add_bench() {
@@ -317,6 +354,7 @@ class CommandLine {
     ModelInfoOptions model_info_;
     GradcheckOptions gradcheck_;
     TrainOptions train_;
+    HardenOptions harden_;
     std::function<int()> action_;
 };
 

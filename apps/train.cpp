@@ -2,6 +2,7 @@
 
 #include "apps/command.hpp"
 #include "apps/train_settings.hpp"
+#include "apps/training_run.hpp"
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
@@ -19,7 +20,6 @@
 #include "training/logs.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
 
 namespace microtome::apps {
@@ -28,7 +28,7 @@ namespace {
 // Everything there is between settings and the loop.
 struct Run {
     const TrainOptions& options;
-    TrainSettings settings;
+    RunSettings settings;
     Recipe recipe{};
     std::unique_ptr<Dataset> data{};
     Split split{};
@@ -40,26 +40,10 @@ struct Run {
     std::string file(const char* name) const { return options.out + '/' + name; }
     const std::string& data_path() const { return settings.text("data"); }
     std::string data_text() const { return data_path().empty() ? "the built-in tissue" : data_path(); }
-    LoaderOptions loading(bool for_training) const {
-        const ImageOptions& image = card.options.image;
-        LoaderOptions result{.batch = recipe.batch,
-                             .shuffle = for_training,
-                             .seed = recipe.seed,
-                             .height = image.height,
-                             .width = image.width,
-                             .channels = image.channels};
-        if (for_training) result.augmentation = recipe.augmentation;
-        return result;
-    }
 };
 
-bool exists(const std::string& path) {
-    std::error_code ignored;
-    return std::filesystem::exists(path, ignored);
-}
-
 void open_data(Run& run) {
-    const TrainSettings& settings = run.settings;
+    const RunSettings& settings = run.settings;
     if (run.data_path().empty())
         run.data = std::make_unique<TissueDataset>(
             TissueOptions{.per_class = settings.whole("per-class"), .seed = run.recipe.seed});
@@ -75,18 +59,13 @@ void open_data(Run& run) {
         settings.text("split") == "natural" ? natural_split(*run.data) : split_kind(settings.text("split"));
     double* parts[] = {&wanted.train, &wanted.val, &wanted.test};
     for (std::size_t i = 0; i < 3; ++i) {
-        TrainSettings one = settings;
+        RunSettings one = settings;
         one.set("shares", shares[i]);
         *parts[i] = one.real("shares");
     }
     run.split_options = wanted;
     if (run.options.resume) {
-        StoredSplit stored = read_split(run.file("split.json"), *run.data);
-        if (!stored.same_listing)
-            throw OptionsError(run.options.out,
-                               str("expected the images the run began with, got others in ", run.data_text()),
-                               "begin anew elsewhere");
-        run.split = std::move(stored.split);
+        run.split = split_of_run(run.options.out, *run.data).split;
     } else {
         run.split = make_split(*run.data, wanted);
     }
@@ -133,7 +112,7 @@ void begin_with(Run& run, const LoadedModel& given) {
 }
 
 void make_model_of(Run& run) {
-    const TrainSettings& settings = run.settings;
+    const RunSettings& settings = run.settings;
     std::optional<LoadedModel> given;
     if (!settings.text("init").empty()) given = load_model(settings.text("init"));
     run.card.architecture = settings.text("arch");
@@ -167,27 +146,6 @@ void make_model_of(Run& run) {
     for (const std::string& pattern : settings.list("freeze")) run.model->freeze(pattern);
 }
 
-// What says that here is a run: the split first, for the settings are what --resume looks for.
-void write_beginning(const Run& run) {
-    std::error_code error;
-    std::filesystem::create_directories(run.options.out, error);
-    if (error) throw IoError(run.options.out, str("cannot make the folder: ", error.message()));
-    write_split(run.file("split.json"), *run.data, run.split, run.split_options);
-    JsonWriter json(JsonWriter::Layout::pretty);
-    json.object().field("microtome", kVersion);
-    json.key("settings").object();
-    for (const auto& [name, value] : run.settings.values()) json.field(name, value);
-    json.end().key("model").object().field("architecture", run.card.architecture);
-    json.field("height", run.card.options.image.height).field("width", run.card.options.image.width);
-    json.field("channels", run.card.options.image.channels).key("numbers").object();
-    for (const auto& [name, number] : run.card.options.numbers) json.field(name, number);
-    json.end().end().key("classes").array();
-    for (const std::string& name : run.card.classes) json.value(name);
-    json.end().key("images").object().field("train", run.split.train.size());
-    json.field("val", run.split.val.size()).field("test", run.split.test.size()).end();
-    write_file(run.file("config.json"), json.end().text() + '\n');
-}
-
 // How well the finished model does on a part it did not learn from.
 struct Judged {
     std::string part;
@@ -197,7 +155,7 @@ struct Judged {
 };
 
 Judged judge(const Run& run, Module& model, const std::string& name, const std::vector<int64_t>& part) {
-    Loader images(*run.data, part, run.loading(false));
+    Loader images(*run.data, part, judged_images(run.card, run.recipe));
     Progress progress("judging", images.images(), "images", ProgressOptions::detect(run.options.quiet));
     std::vector<int64_t> counts(run.card.classes.size());
     const Scores scores =
@@ -210,13 +168,6 @@ Judged judge(const Run& run, Module& model, const std::string& name, const std::
             {scores.correct, scores.images},
             scores.loss,
             {*std::max_element(counts.begin(), counts.end()), scores.images}};
-}
-
-void report_skipped(const Loader& loader) {
-    if (loader.skipped().empty()) return;
-    std::cout << "\nskipped " << loader.skipped().size() << " files that are no images:\n";
-    for (const SkippedImage& image : loader.skipped())
-        std::cout << "  " << image.name << ": " << image.reason << '\n';
 }
 
 void write_result(const Run& run, const TrainingResult& result, int64_t kept,
@@ -288,19 +239,18 @@ int finish(const Run& run, const TrainingResult& result, const Loader& train, in
 }  // namespace
 
 int train(const TrainOptions& options) {
-    if (!options.resume && exists(options.out + "/config.json"))
-        throw OptionsError(options.out, "expected a folder without a run, got one with config.json",
-                           "--resume goes on with it; otherwise choose another --out");
+    if (!options.resume) require_new_run(options.out);
     Run run{.options = options,
-            .settings = TrainSettings::resolve(options.given, options.out, options.resume)};
-    run.recipe = run.settings.recipe();
+            .settings =
+                RunSettings::resolve("train", train_settings(), options.given, options.out, options.resume)};
+    run.recipe = train_recipe(run.settings);
     open_data(run);
     make_model_of(run);
 
-    Loader images(*run.data, run.split.train, run.loading(true));
+    Loader images(*run.data, run.split.train, training_images(run.card, run.recipe));
     std::unique_ptr<Loader> validation;
     if (!run.split.val.empty())
-        validation = std::make_unique<Loader>(*run.data, run.split.val, run.loading(false));
+        validation = std::make_unique<Loader>(*run.data, run.split.val, judged_images(run.card, run.recipe));
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(*run.model, run.recipe);
     TrainerOptions wanted{.checkpoint = run.file("checkpoint.safetensors"),
                           .resume = options.resume,
@@ -317,16 +267,14 @@ int train(const TrainOptions& options) {
     trainer.add<Logs>(options.out);
 
     // Only now that nothing is refused any more.
-    if (!options.resume) write_beginning(run);
+    if (!options.resume)
+        write_beginning(options.out, run.settings, run.card, *run.data, run.split, run.split_options);
 
     const InterruptGuard guard;
     try {
         const TrainingResult result = trainer.run(images, validation.get());
-        if (result.end == TrainingResult::End::interrupted) {
-            std::cerr << "microtome: interrupted after step " << result.steps
-                      << "; saved. Go on with: microtome train --out " << options.out << " --resume\n";
-            return kMachineFailed;
-        }
+        if (result.end == TrainingResult::End::interrupted)
+            return say_interrupted(run.settings, options.out, str("after step ", result.steps, "; saved"));
         return finish(run, result, images, best ? best->best_epoch() : 0);
     } catch (const NonFiniteError& error) {
         std::cerr << "microtome: " << error.what() << '\n';

@@ -1,10 +1,8 @@
 // `microtome train`: from images to a model file.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <string>
-#include <vector>
 
 namespace microtome::apps {
 
@@ -17,12 +15,6 @@ struct TrainOptions {
     std::string json;  // a file for the result; empty: none
     bool quiet = false;
 };
-
-// A thing that a run can be told, with its default, which suits small sets of medical images.
-struct TrainSetting {
-    std::string name, standard, about;
-};
-const std::vector<TrainSetting>& train_settings();
 
 // Trains, and prints what was done, how well the model does on images it did not learn from, where things are
 // and what to do next. Returns an ExitStatus. Leaves in the folder: config.json, split.json, metrics.jsonl,

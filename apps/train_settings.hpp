@@ -1,38 +1,21 @@
-// What `microtome train` was told, as names and values: as they stand in config.json.
+// What `microtome train` can be told.
 #pragma once
 
+#include "apps/run_settings.hpp"
 #include "training/recipe.hpp"
-
-#include <map>
-#include <string>
-#include <vector>
 
 namespace microtome::apps {
 
-class TrainSettings {
-  public:
-    // Defaults, then what the run in `folder` began with, if it goes on, then what is given. Throws
-    // OptionsError for an unknown name, and for a value that differs from the one that the run began with.
-    static TrainSettings resolve(const std::map<std::string, std::string>& given, const std::string& folder,
-                                 bool resume);
+// With defaults that suit small sets of medical images.
+const std::vector<Setting>& train_settings();
 
-    const std::map<std::string, std::string>& values() const { return values_; }
-    const std::string& text(const std::string& name) const { return values_.at(name); }
-    void set(const std::string& name, const std::string& value) { values_[name] = value; }
+Recipe train_recipe(const RunSettings& settings);
 
-    // OptionsError unless the value reads as one.
-    int64_t whole(const std::string& name) const;
-    double real(const std::string& name) const;
-    std::vector<std::string> list(const std::string& name) const;          // apart by commas
-    std::map<std::string, double> numbers(const std::string& name) const;  // "a=1,b=0.5"
+// "flips,right-angles,brightness=0.1", "none". Throws OptionsError, in the name of the command, with the
+// names there are.
+Augmentation augmentation_of(const std::string& command, const std::string& text);
 
-    Recipe recipe() const;
-
-  private:
-    std::map<std::string, std::string> values_;
-};
-
-// "flips,right-angles,brightness=0.1", "none". Throws OptionsError with the names there are.
-Augmentation augmentation_of(const std::string& text);
+// What augmentation_of() takes, and what is usual.
+inline constexpr const char* kUsualAugmentation = "flips,right-angles,brightness=0.1";
 
 }  // namespace microtome::apps

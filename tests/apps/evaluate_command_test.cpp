@@ -7,32 +7,19 @@
 #include "evaluation/results.hpp"
 #include "evaluation/witnesses.hpp"
 #include "nn/model_file.hpp"
+#include "tests/apps/program.hpp"
 #include "tests/scratch_folder.hpp"
 
 #include <catch2/catch.hpp>
-#include <cstdio>
 #include <filesystem>
-#include <sys/wait.h>
 
 using namespace microtome;
 using Catch::Contains;
 
 namespace {
 
-struct Outcome {
-    int status;
-    std::string output;  // both streams
-};
-
 Outcome command(const std::string& arguments) {
-    const std::string line = "'" MICROTOME_PROGRAM "' " + arguments + " 2>&1 </dev/null";
-    std::FILE* pipe = ::popen(line.c_str(), "r");
-    REQUIRE(pipe);
-    Outcome outcome;
-    for (int c; (c = std::fgetc(pipe)) != EOF;) outcome.output += static_cast<char>(c);
-    const int status = ::pclose(pipe);
-    outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return outcome;
+    return run_program(arguments);
 }
 
 void grey_image(const std::string& path, int level) {

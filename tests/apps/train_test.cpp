@@ -2,40 +2,21 @@
 #include "base/atomic_file.hpp"
 #include "base/hash.hpp"
 #include "nn/model_file.hpp"
+#include "tests/apps/program.hpp"
 #include "tests/nn/model_test_support.hpp"
 #include "tests/scratch_folder.hpp"
 
 #include <catch2/catch.hpp>
-#include <chrono>
-#include <csignal>
-#include <cstdio>
-#include <fcntl.h>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <thread>
-#include <unistd.h>
 
 using namespace microtome;
 using Catch::Contains;
 
 namespace {
 
-struct Outcome {
-    int status;
-    std::string output;  // both streams
-};
-
 Outcome train(const std::string& arguments) {
-    std::FILE* pipe =
-        ::popen(("'" MICROTOME_PROGRAM "' train " + arguments + " 2>&1 </dev/null").c_str(), "r");
-    REQUIRE(pipe);
-    Outcome outcome;
-    for (int c; (c = std::fgetc(pipe)) != EOF;) outcome.output += static_cast<char>(c);
-    const int status = ::pclose(pipe);
-    outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return outcome;
+    return run_program("train " + arguments);
 }
 
 std::string bytes(const std::string& path) {
@@ -111,35 +92,10 @@ TEST_CASE("train that is killed or interrupted goes on bit for bit", "[apps][tra
     for (int signal : {SIGKILL, SIGINT}) {
         INFO("signal " << signal);
         const std::string run = folder / str("run", signal);
-        for (int start = 0;; ++start) {
-            REQUIRE(start < 100);
-            std::vector<std::string> words{MICROTOME_PROGRAM, "train", "--threads", "1",
-                                           "--quiet",         "--out", run};
-            if (std::filesystem::exists(run + "/config.json"))
-                words.push_back("--resume");
-            else
-                for (const char* word : {"--numbers", "channels=2", "--size", "40", "--per-class", "10",
-                                         "--batch", "8", "--epochs", "12"})
-                    words.emplace_back(word);
-            std::vector<char*> arguments;
-            for (std::string& word : words) arguments.push_back(word.data());
-            arguments.push_back(nullptr);
-            posix_spawn_file_actions_t quiet;
-            ::posix_spawn_file_actions_init(&quiet);
-            ::posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-            ::posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-            pid_t child = -1;
-            REQUIRE(::posix_spawn(&child, words[0].c_str(), &quiet, nullptr, arguments.data(), environ) == 0);
-            ::posix_spawn_file_actions_destroy(&quiet);
-            if (start < 4) {
-                std::this_thread::sleep_for(std::chrono::milliseconds(90 + 37 * start));
-                ::kill(child, signal);
-            }
-            int status = 0;
-            REQUIRE(::waitpid(child, &status, 0) == child);
-            if (WIFEXITED(status) && WEXITSTATUS(status) == 0) break;
-            if (std::filesystem::exists(run + "/checkpoint.safetensors")) ++midway;
-        }
+        midway += run_with_interruptions("train",
+                                         {"--numbers", "channels=2", "--size", "40", "--per-class", "10",
+                                          "--batch", "8", "--epochs", "12"},
+                                         run, signal);
         CHECK(bytes(run + "/model.safetensors") == bytes(uncut + "/model.safetensors"));
         CHECK(without_seconds(run + "/metrics.jsonl") == without_seconds(uncut + "/metrics.jsonl"));
     }
