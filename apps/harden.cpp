@@ -291,12 +291,12 @@ ModelCard Hardening::card_of_result() const {
 
 // The model in its file, judged beside the one it was made from.
 int Hardening::judge(const std::string& path, LoadedModel hardened) {
-    ModelClassifier after_(*hardened.model, hardened.card.options);
+    ModelClassifier now(*hardened.model, hardened.card.options);
     const ProgressOptions progress = ProgressOptions::detect(options_.quiet);
     Attacks anew = make_attacks(settings_);
     Loader test = images(parts_.split.test);
     const Evaluation before = evaluate(*before_, test, pointers(attacks_), {.progress = progress});
-    if (!before.complete || !fit(anew, after_)) return interrupted_after("judging; the model is in " + path);
+    if (!before.complete || !fit(anew, now)) return interrupted_after("judging; the model is in " + path);
     std::vector<const Attack*> list = pointers(anew);
     Attacks stale;
     for (std::unique_ptr<Attack>& attack : attacks_) {
@@ -304,7 +304,7 @@ int Hardening::judge(const std::string& path, LoadedModel hardened) {
         list.push_back(stale.back().get());
     }
     attacks_.clear();
-    const Evaluation after = evaluate(after_, test, list, {.progress = progress});
+    const Evaluation after = evaluate(now, test, list, {.progress = progress});
     if (!after.complete) return interrupted_after("judging; the model is in " + path);
     print_table(before, after);
 
@@ -317,8 +317,10 @@ int Hardening::judge(const std::string& path, LoadedModel hardened) {
     results.rows = rows_of(before, settings_.text("model"));
     const std::vector<ResultRow> rows = rows_of(after, path);
     results.rows.insert(results.rows.end(), rows.begin(), rows.end());
-    RailReport rails = rails_of(
-        after, rows, {.unbounded = {}, .disjoint = {}, .why_not_disjoint = "microtome evaluate runs it"});
+    RailReport rails = rails_of(after, rows,
+                                {.unbounded = {},
+                                 .disjoint = disjoint(identities_of(*data_, parts_.split.train, progress),
+                                                      identities_of(*data_, parts_.split.test, progress))});
     results.rails = std::move(rails.rails);
     results.rails_not_run = std::move(rails.not_run);
     for (const Rail& rail : results.rails)

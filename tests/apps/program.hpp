@@ -32,8 +32,8 @@ inline Outcome run_program(const std::string& arguments) {
 }
 
 // Runs `microtome COMMAND --out RUN` with these words to begin with and --resume ever after, and sends it a
-// signal four times, a little later each time, until it ends well. Returns how often it was stopped midway,
-// with a checkpoint to go on from.
+// signal a little later each time, four times and until one came midway, and then lets it end well. Returns
+// how often it was stopped midway, with a checkpoint to go on from.
 inline int run_with_interruptions(const std::string& command, const std::vector<std::string>& beginning,
                                   const std::string& run, int signal) {
     int midway = 0;
@@ -53,7 +53,7 @@ inline int run_with_interruptions(const std::string& command, const std::vector<
         pid_t child = -1;
         REQUIRE(::posix_spawn(&child, words[0].c_str(), &quiet, nullptr, arguments.data(), environ) == 0);
         ::posix_spawn_file_actions_destroy(&quiet);
-        if (start < 4) {
+        if (start < 4 || midway == 0) {
             std::this_thread::sleep_for(std::chrono::milliseconds(90 + 37 * start));
             ::kill(child, signal);
         }
