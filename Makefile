@@ -51,13 +51,13 @@ bench: ## measure the matrix product beside OpenBLAS and the processor's peak
 	@cmake --build $(build) -j $(JOBS) --target microtome_program
 	@$(build)/microtome bench --suite gemm $(ARGS)
 
-# The library itself refuses a tensor that is too large: a test asks for one.
+# The library itself refuses a tensor that is too large, here and below: a test asks for one.
 asan: export ASAN_OPTIONS := allocator_may_return_null=1
 asan: ## the same tests under the address and undefined-behaviour sanitizers, at -O1
 	@$(call need,$(packages))
 	@$(call check,asan)
 
-tsan: export TSAN_OPTIONS := ignore_noninstrumented_modules=1
+tsan: export TSAN_OPTIONS := ignore_noninstrumented_modules=1 allocator_may_return_null=1
 tsan: ## the same tests under the thread sanitizer (clang and libomp: gcc's OpenMP gives false reports)
 	@$(call need,$(packages) $(clang))
 	@$(call check,tsan)

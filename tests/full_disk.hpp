@@ -2,12 +2,14 @@
 #pragma once
 
 #include <csignal>
+#include <omp.h>
 #include <sys/resource.h>
 
 // For its lifetime no file may grow beyond `bytes`.
 class FullDisk {
   public:
     explicit FullDisk(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+        omp_get_max_threads();  // LLVM's OpenMP writes a file of its own when it starts
         ::getrlimit(RLIMIT_FSIZE, &before_);
         rlimit small{bytes, before_.rlim_max};
         ::setrlimit(RLIMIT_FSIZE, &small);
