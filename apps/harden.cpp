@@ -162,9 +162,7 @@ class Hardening {
     bool fit(Attacks& attacks, ModelClassifier& classifier) const;
     bool make_pairs();
     bool finished() const;
-    int interrupted_after(const std::string& what) const {
-        return say_interrupted(settings_, options_.out, "after " + what);
-    }
+    int stopped(const std::string& where) const { return say_interrupted(settings_, options_.out, where); }
     ModelCard card_of_result() const;
     int judge(const std::string& path, LoadedModel hardened);
 
@@ -296,7 +294,7 @@ int Hardening::judge(const std::string& path, LoadedModel hardened) {
     Attacks anew = make_attacks(settings_);
     Loader test = images(parts_.split.test);
     const Evaluation before = evaluate(*before_, test, pointers(attacks_), {.progress = progress});
-    if (!before.complete || !fit(anew, now)) return interrupted_after("judging; the model is in " + path);
+    if (!before.complete || !fit(anew, now)) return stopped("while judging; the model is in " + path);
     std::vector<const Attack*> list = pointers(anew);
     Attacks stale;
     for (std::unique_ptr<Attack>& attack : attacks_) {
@@ -305,7 +303,7 @@ int Hardening::judge(const std::string& path, LoadedModel hardened) {
     }
     attacks_.clear();
     const Evaluation after = evaluate(now, test, list, {.progress = progress});
-    if (!after.complete) return interrupted_after("judging; the model is in " + path);
+    if (!after.complete) return stopped("while judging; the model is in " + path);
     print_table(before, after);
 
     Results results;
@@ -365,8 +363,9 @@ int Hardening::run() {
         write_beginning(options_.out, settings_, original_.card, *data_, parts_.split, parts_.options);
 
     const InterruptGuard guard;
-    if (!fit(attacks_, *before_)) return interrupted_after("fitting an attack");
-    if (!fresh_ && !finished() && !make_pairs()) return interrupted_after("attacking training images");
+    if (!fit(attacks_, *before_)) return stopped("while an attack was fitted, which begins anew");
+    if (!fresh_ && !finished() && !make_pairs())
+        return stopped("while training images were attacked, which begins anew");
     BatchSource& source = pairs_ ? static_cast<BatchSource&>(*pairs_) : training;
     TrainingResult result;
     try {
@@ -376,7 +375,7 @@ int Hardening::run() {
         return kCheckFailed;
     }
     if (result.end == TrainingResult::End::interrupted)
-        return interrupted_after(str("step ", result.steps, "; saved"));
+        return stopped(str("after step ", result.steps, "; saved"));
     pairs_.reset();
 
     const std::string path = file("model.safetensors");
