@@ -40,13 +40,7 @@ std::optional<StoredSplit> split_beside(const std::string& model, const Dataset&
 
 void choose(EvaluationImages& chosen, const std::string& model) {
     const Dataset& dataset = *chosen.dataset;
-    chosen.images = part_of(dataset, "test");
-    chosen.training = part_of(dataset, "train");
-    if (!chosen.images.empty()) {
-        chosen.which = "the set's own test part";
-        chosen.why_no_training = "the set has no train part";
-        return;
-    }
+    // What the model was trained on counts first: a set's own test part may be among it.
     std::string why_not = "the split beside the model has no test images";
     if (const std::optional<StoredSplit> stored = split_beside(model, dataset, why_not);
         stored && !stored->split.test.empty()) {
@@ -54,6 +48,13 @@ void choose(EvaluationImages& chosen, const std::string& model) {
         chosen.training = stored->split.train;
         chosen.which = "the test part of split.json beside the model";
         if (!stored->same_listing) chosen.which += " (the set has changed since)";
+        return;
+    }
+    chosen.images = part_of(dataset, "test");
+    chosen.training = part_of(dataset, "train");
+    if (!chosen.images.empty()) {
+        chosen.which = "the set's own test part";
+        chosen.why_no_training = "the set has no train part";
         return;
     }
     chosen.images.resize(static_cast<std::size_t>(dataset.size()));

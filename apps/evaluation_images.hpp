@@ -20,8 +20,8 @@ struct EvaluationImages {
     std::string why_no_training;    // where they are not known
 };
 
-// The set's own test part where it has one; else that of split.json beside the model, where it is a split of
-// this set; else all images. With n > 0 no more than n of them, drawn by the seed. Throws what open_dataset()
+// The test part of split.json beside the model, where it is a split of this set; else the set's own; else all
+// images. With n > 0 no more than n of them, drawn by the seed. Throws what open_dataset()
 // does, and FormatError when the set's classes are not the model's.
 EvaluationImages choose_images(const std::string& data, const std::string& model, const ModelCard& card,
                                int64_t n, uint64_t seed);

@@ -159,9 +159,9 @@ class CommandLine {
                     return attack(attack_);
                 });
         command->footer(
-            "Judged are the set's own test images; else those of split.json beside the model; else all. "
-            "After\n"
-            "the table come the rails, checks on the evaluation itself: docs/rails.md says what each means.");
+            "Judged are the test images of split.json beside the model; else the set's own; else all. After "
+            "the\n"
+            "table come the rails, checks on the evaluation itself: docs/rails.md says what each means.");
         add_judged(command, attack_.model, attack_.data, attack_.batch, attack_.n, attack_.seed,
                    attack_.malignant);
         command

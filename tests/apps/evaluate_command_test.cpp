@@ -107,6 +107,15 @@ TEST_CASE("attack: figures that can be reckoned, files that others can check", "
     CHECK(check.wrong == 16);
     CHECK(read_witnesses(results.rows[1].witnesses)[0].name == "test/bright_aca/t1.png");
 
+    // A model that learned from some of the set's own test images is judged on what its training left out.
+    const std::unique_ptr<Dataset> set = open_dataset(folder / "data");
+    const SplitOptions random{.kind = SplitKind::random, .train = 0.5, .val = 0, .test = 0.5};
+    write_split(folder / "split.json", *set, make_split(*set, random), random);
+    CHECK_THAT(
+        command("attack" + model + " --data " + (folder / "data") + " --attack fgsm --eps 2/255").output,
+        Contains("the test part of split.json beside the model: 18 images"));
+    std::filesystem::remove(folder / "split.json");
+
     // A universal perturbation is fitted on the training images: it darkens all or brightens all.
     const Outcome fitted =
         command("attack" + model + " --data " + (folder / "data") +
