@@ -30,6 +30,7 @@ InterruptGuard::InterruptGuard() {
 InterruptGuard::~InterruptGuard() {
     sigaction(SIGINT, &previous_interrupt_, nullptr);
     sigaction(SIGTERM, &previous_terminate_, nullptr);
+    asked = false;  // what begins later was not asked to stop
 }
 
 bool interrupted() {

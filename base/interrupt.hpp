@@ -19,7 +19,7 @@ class InterruptGuard {
     struct sigaction previous_terminate_ {};
 };
 
-// Whether a signal came since the last InterruptGuard began.
+// Whether a signal came to the InterruptGuard in force; false where there is none.
 bool interrupted();
 
 }  // namespace microtome

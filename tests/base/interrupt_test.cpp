@@ -6,13 +6,14 @@
 
 using namespace microtome;
 
-TEST_CASE("a signal is remembered, and forgotten by the next guard", "[base][interrupt]") {
+TEST_CASE("a signal is remembered as long as its guard", "[base][interrupt]") {
     for (int signal : {SIGINT, SIGTERM}) {
         InterruptGuard guard;
         CHECK_FALSE(interrupted());
         std::raise(signal);
         CHECK(interrupted());
     }
+    CHECK_FALSE(interrupted());
 }
 
 TEST_CASE("the second signal kills", "[base][interrupt]") {
