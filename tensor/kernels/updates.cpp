@@ -29,11 +29,24 @@ const cpu::UpdatesTable<double>& table() {
     return textbook;
 }
 
+// What is written must not be read as something else, or be written twice.
+void require_apart(const char* where, const Tensor& a, const Tensor& b) {
+    if (a.elements() == 0 || b.elements() == 0 || !a.shares_storage_with(b)) return;
+    if (a.raw() < b.raw() + b.spec().bytes() && b.raw() < a.raw() + a.spec().bytes())
+        throw OptionsError(
+            where, str("expected tensors in memory of their own, got two ", a.spec(), " that overlap"),
+            "clone() one of them");
+}
+
 void require_alike(const char* where, const Tensor& like, std::initializer_list<const Tensor*> others) {
-    for (const Tensor* other : others)
-        if (!(other->spec() == like.spec()))
+    for (auto other = others.begin(); other != others.end(); ++other) {
+        if (!((*other)->spec() == like.spec()))
             throw ShapeError(where, str("expected tensors of one shape and type, got ", like.spec(), " and ",
-                                        other->spec()));
+                                        (*other)->spec()));
+        require_apart(where, like, **other);
+        for (auto earlier = others.begin(); earlier != other; ++earlier)
+            require_apart(where, **earlier, **other);
+    }
 }
 
 // `text` says what was expected. Written so that NaN is refused.

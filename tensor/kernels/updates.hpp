@@ -1,8 +1,8 @@
 // Optimizer and attack steps on whole tensors, in place, one pass over memory each. f32 and f64, on the CPU;
 // the formulas are in tensor/updates.hpp. No result depends on threads or instruction set.
 //
-// All tensors of a step have one shape, type and device. Errors: ShapeError, DtypeError, DeviceError, and
-// OptionsError for numbers out of their range.
+// All tensors of a step have one shape, type and device, and memory of their own. Errors: ShapeError,
+// DtypeError, DeviceError, and OptionsError for numbers out of their range and for tensors that overlap.
 #pragma once
 
 #include "tensor/kernels/context.hpp"

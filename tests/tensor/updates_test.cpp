@@ -283,7 +283,26 @@ TEST_CASE("steps refuse what does not fit", "[updates]") {
     CHECK_THROWS_WITH(kernels::pgd_linf_step(1, {.epsilon = -1}, g, p, v), Catch::Contains("epsilon"));
     CHECK_THROWS_WITH(kernels::project_linf({.low = 1, .high = 0}, p, v), Catch::Contains("low <= high"));
     Tensor integers = Tensor::zeros({3}, Dtype::i64);
-    CHECK_THROWS_AS(kernels::project_linf({}, integers, integers), DtypeError);
+    CHECK_THROWS_AS(kernels::project_linf({}, integers.clone(), integers), DtypeError);
     Tensor nothing = Tensor::zeros({0, 4});
     CHECK_NOTHROW(kernels::pgd_l2_step(1, {}, nothing, nothing, nothing));
+}
+
+TEST_CASE("steps refuse tensors that overlap", "[updates]") {
+    Tensor p = Tensor::zeros({3}), g = Tensor::zeros({3}), m = Tensor::zeros({3}), v = Tensor::zeros({3});
+    const auto refused = Catch::Contains("memory of their own");
+    CHECK_THROWS_WITH(kernels::sgd_step({}, 1, p, p, nullptr), refused);
+    CHECK_THROWS_WITH(kernels::sgd_step({.momentum = 0.9}, 1, g, p, &p), refused);
+    CHECK_THROWS_WITH(kernels::adam_step({}, 1, g, p, m, m), refused);
+    CHECK_THROWS_WITH(kernels::adam_step({}, 1, g, p, p, v), refused);
+    CHECK_THROWS_WITH(kernels::ema_step(0.9, p, p), refused);
+    CHECK_THROWS_WITH(kernels::pgd_linf_step(1, {.epsilon = 1}, g, p, p), refused);
+    CHECK_THROWS_WITH(kernels::project_linf({.epsilon = 1}, p, p), refused);
+    CHECK_THROWS_WITH(kernels::pgd_l2_step(1, {.epsilon = 1}, p, g, p), refused);
+    CHECK_THROWS_WITH(kernels::project_l2({.epsilon = 1}, p, p), refused);
+    // Parts of one tensor overlap where they share an element, and nowhere else.
+    Tensor whole = Tensor::zeros({8}), first = whole.view({4}, 0), middle = whole.view({4}, 3),
+           last = whole.view({4}, 4);
+    CHECK_THROWS_WITH(kernels::project_linf({.epsilon = 1}, first, middle), refused);
+    CHECK_NOTHROW(kernels::project_linf({.epsilon = 1}, first, last));
 }
