@@ -4,6 +4,7 @@
 #include "base/interrupt.hpp"
 #include "studies/study.hpp"
 
+#include <algorithm>
 #include <iostream>
 
 namespace microtome::apps {
@@ -20,7 +21,14 @@ int study(const StudyCommandOptions& options) {
         std::cerr << "microtome: interrupted; the same command goes on where it stopped\n";
         return kMachineFailed;
     }
-    std::cout << '\n' << table_of(outcome.results.rows) << '\n';
+    const std::vector<ResultRow>& rows = outcome.results.rows;
+    for (auto row = rows.begin(); row != rows.end();) {
+        const auto next =
+            std::find_if(row, rows.end(), [&](const ResultRow& r) { return r.model != row->model; });
+        std::cout << '\n' << row->model << "\n\n" << table_of(std::vector<ResultRow>(row, next));
+        row = next;
+    }
+    std::cout << '\n';
     std::cout << table_of(outcome.results.rails, outcome.results.rails_not_run) << '\n';
     std::cout << "report: " << outcome.report << "\nrows, rails and options: " << options.out
               << "/results.json\n";
