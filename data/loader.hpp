@@ -2,8 +2,8 @@
 #pragma once
 
 #include "data/augment.hpp"
-#include "data/batch.hpp"
 #include "data/dataset.hpp"
+#include "tensor/batch.hpp"
 
 #include <memory>
 #include <string>

@@ -8,8 +8,8 @@
 #pragma once
 
 #include "autograd/tape.hpp"
-#include "data/batch.hpp"
 #include "nn/model_file.hpp"
+#include "tensor/batch.hpp"
 
 #include <memory>
 #include <optional>

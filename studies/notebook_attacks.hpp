@@ -5,7 +5,7 @@
 
 #include "attacks/attack.hpp"
 #include "base/progress.hpp"
-#include "data/batch.hpp"
+#include "tensor/batch.hpp"
 
 namespace microtome {
 

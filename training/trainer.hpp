@@ -12,8 +12,8 @@
 #pragma once
 
 #include "base/progress.hpp"
-#include "data/batch.hpp"
 #include "nn/schedules.hpp"
+#include "tensor/batch.hpp"
 #include "training/callback.hpp"
 #include "training/non_finite.hpp"
 

@@ -1,4 +1,4 @@
-#include "data/batch.hpp"
+#include "tensor/batch.hpp"
 
 #include "base/error.hpp"
 
