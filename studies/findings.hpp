@@ -34,7 +34,6 @@ struct StudyFindings {
         notebook_rails{};  // of the attacks as published, and of the same weights fed as trained
     std::optional<Rail> leak{};
     std::vector<SkippedImage> skipped{};
-    double seconds = 0;
 };
 
 Results results_of(const StudyRun& run, const StudyFindings& findings);

@@ -10,6 +10,7 @@
 #define TOML_EXCEPTIONS 1
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <set>
 #include <sstream>
 #include <toml++/toml.h>
@@ -261,6 +262,12 @@ AttackPreset read_attack(Section& section) {
     } catch (const OptionsError& error) {
         throw OptionsError(section.where(), error.what());
     }
+    // A cell of the before/after table is one accuracy: which, must be said.
+    const bool is_one_of = std::any_of(attack.epsilons.begin(), attack.epsilons.end(),
+                                       [&](double e) { return std::abs(e - attack.column_epsilon) < 1e-9; });
+    if (!attack.column.empty() && (one.empty() ? attack.epsilons.size() > 1 : !is_one_of))
+        throw OptionsError(section.where(), str("expected column_epsilon to be one of the epsilons, got ",
+                                                one.empty() ? "none" : epsilon_text(attack.column_epsilon)));
     if (attack.title.empty()) attack.title = attack.attack;
     return attack;
 }

@@ -10,7 +10,6 @@
 #include "studies/transferred.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 
@@ -99,7 +98,18 @@ void claim_folder(const StudyRun& run) {
 }
 
 void Study::audit() {
-    run_.say("looking for test images in training");
+    run_.say("reading all images, and looking for test images in training");
+    std::vector<int64_t> all = run_.split.train;
+    all.insert(all.end(), run_.split.val.begin(), run_.split.val.end());
+    all.insert(all.end(), run_.split.test.begin(), run_.split.test.end());
+    // What is damaged, or of another size, is better known before the training than after it.
+    Loader images = run_.images(all, kAttackBatch);
+    images.start(0);
+    while (images.next() && !interrupted()) {
+    }
+    findings_.skipped = images.skipped();
+    for (const SkippedImage& image : findings_.skipped)
+        run_.say("skipped " + image.name + ": " + image.reason);
     findings_.leak = disjoint(identities_of(*run_.data, run_.split.train, run_.options.progress),
                               identities_of(*run_.data, run_.split.test, run_.options.progress));
 }
@@ -236,7 +246,6 @@ bool Study::harden(const HardeningPreset& hardening) {
 }
 
 StudyOutcome Study::run() {
-    const auto began = std::chrono::steady_clock::now();
     const StudyOutcome stopped{.results = {}, .report = {}, .interrupted = true};
     claim_folder(run_);
     if (!open_data(run_)) return stopped;
@@ -271,7 +280,6 @@ StudyOutcome Study::run() {
         findings_.notebook_rails.insert(findings_.notebook_rails.end(), notebook->healthy_rails.begin(),
                                         notebook->healthy_rails.end());
     }
-    findings_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     StudyOutcome outcome{.results = results_of(run_, findings_), .report = run_.options.out + "/report.html"};
     write_results(run_.options.out + "/results.json", outcome.results);
     write_file(outcome.report, report::study_page(report_of(run_, findings_, outcome.results)));

@@ -95,6 +95,10 @@ TEST_CASE("a preset that is wrong is refused with its line and what was meant", 
         Contains("name of its own"));
     CHECK_THROWS_WITH(of("title = 'A'\nattacks = 3\n"), Contains("tables, [[attacks]]"));
     CHECK_THROWS_WITH(of("title = 'A'\ndata = 3\n"), Contains("a table, [data]"));
+    for (const char* column : {"column = 'P'\n", "column = 'P'\ncolumn_epsilon = 0.3\n"})
+        CHECK_THROWS_WITH(
+            of(std::string("title = 'A'\n[[attacks]]\nattack = 'pgd'\nepsilons = [0.1, 0.2]\n") + column),
+            Contains("column_epsilon to be one of"));
     CHECK_THROWS_WITH(of("[training]\n"), Contains("expected a title"));
     CHECK_THROWS_AS(of("title = 'A\n"), FormatError);
     CHECK_THROWS_WITH(of("title = 'A'\n\n[data\n"), Contains("x.toml:3"));

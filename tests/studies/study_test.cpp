@@ -215,6 +215,7 @@ TEST_CASE("training images with a copy among the test images are left out", "[st
     std::filesystem::remove(images + "/tissue.json");
     const std::string copied = images + "/train/colon_n/00004.png";
     std::filesystem::copy_file(copied, images + "/test/colon_n/copy.png");
+    write_file(images + "/train/lung_n/damaged.png", "no picture");
 
     const std::string text =
         "title = 'Copies'\n[data]\n@[model]\nsize = 40\nnumbers = { channels = 3 }\n[training]\nepochs = 1\n";
@@ -229,6 +230,7 @@ TEST_CASE("training images with a copy among the test images are left out", "[st
                 CHECK(rail.pass == find);
             }
         const std::string page = read_file(outcome.report, 1 << 26);
+        CHECK_THAT(page, Contains("train/lung_n/damaged.png"));  // skipped, and said so
         CHECK((page.find("left out of training") != std::string::npos) == find);
     }
 }
