@@ -1,0 +1,55 @@
+// ReLU and maxima of 2x2 pixels over whole lines.
+#include "tensor/cpu/isa/gates.hpp"
+
+namespace microtome::cpu::MICROTOME_ISA_NAME {
+namespace {
+
+template <int Lanes>
+MICROTOME_INLINE void pool_channels(const float* top, const float* bottom, int64_t channels, float* y,
+                                    uint8_t* gate) {
+    typename IntVector<Lanes>::Type winner;
+    store_lanes<Lanes>(y, largest(load_lanes<Lanes>(top), load_lanes<Lanes>(top + channels),
+                                  load_lanes<Lanes>(bottom), load_lanes<Lanes>(bottom + channels), winner));
+    if (gate != nullptr) store_bytes<Lanes>(gate, winner);
+}
+
+void relu_pool(const float* top, const float* bottom, int64_t windows, int64_t channels, float* y,
+               uint8_t* gate) {
+    for (int64_t j = 0; j < windows; ++j, top += 2 * channels, bottom += 2 * channels, y += channels) {
+        uint8_t* bytes = gate == nullptr ? nullptr : gate + j * channels;
+        auto at = [=](int64_t c) { return bytes == nullptr ? nullptr : bytes + c; };
+        int64_t c = 0;
+        for (; c + kWidth <= channels; c += kWidth)
+            pool_channels<kWidth>(top + c, bottom + c, channels, y + c, at(c));
+        for (; c < channels; ++c) pool_channels<1>(top + c, bottom + c, channels, y + c, at(c));
+    }
+}
+
+template <int Lanes>
+MICROTOME_INLINE void unpool_channels(const float* g, const uint8_t* gate, int64_t channels, float* top,
+                                      float* bottom) {
+    using V = typename Vector<Lanes>::Type;
+    const V sum = V{} + load_lanes<Lanes>(g);  // so that -0 becomes 0, as where windows overlap
+    const auto winner = load_bytes<Lanes>(gate);
+    store_lanes<Lanes>(top, winner == 0 ? sum : V{});
+    store_lanes<Lanes>(top + channels, winner == 1 ? sum : V{});
+    store_lanes<Lanes>(bottom, winner == 2 ? sum : V{});
+    store_lanes<Lanes>(bottom + channels, winner == 3 ? sum : V{});
+}
+
+void unpool(const float* g, const uint8_t* gate, int64_t windows, int64_t channels, float* top,
+            float* bottom) {
+    for (int64_t j = 0; j < windows; ++j, g += channels, gate += channels) {
+        int64_t c = 0;
+        for (; c + kWidth <= channels; c += kWidth)
+            unpool_channels<kWidth>(g + c, gate + c, channels, top + c, bottom + c);
+        for (; c < channels; ++c) unpool_channels<1>(g + c, gate + c, channels, top + c, bottom + c);
+        top += 2 * channels, bottom += 2 * channels;
+    }
+}
+
+}  // namespace
+
+extern const PoolTable pool_table = {relu_pool, unpool};
+
+}  // namespace microtome::cpu::MICROTOME_ISA_NAME

@@ -1,0 +1,61 @@
+#include "tensor/kernels/conv_stage.hpp"
+
+#include "base/error.hpp"
+#include "tensor/cpu/conv_steps.hpp"
+
+namespace microtome::kernels {
+namespace {
+
+void require(const ConvStage& stage, const float* residual) {
+    if (stage.pool && (!stage.relu || residual != nullptr))
+        throw OptionsError("conv_stage", "expected pooling behind a ReLU and without a residual");
+}
+
+}  // namespace
+
+Shape ConvStage::output() const {
+    return pool ? Shape{conv.n, conv.oh / 2, conv.ow / 2, conv.o} : conv.output();
+}
+
+Shape ConvStage::gate() const {
+    if (!relu) return {0};
+    return pool ? output() : Shape{(output().elements() + 7) / 8};
+}
+
+std::size_t conv_stage_filters(const ConvStage&) {
+    return 0;
+}
+void pack_conv_stage_filters(const ConvStage&, const float*, float*) {}
+
+void conv_stage(const ConvStage& stage, const float* x, const float* packed, const float* bias,
+                const float* residual, float* y, uint8_t* gate, const KernelContext& context) {
+    require(stage, residual);
+    require_workspace("conv_stage", context, conv_stage_workspace(stage, context.threads));
+    if (stage.conv.n == 0) return;
+    cpu::conv_steps(stage, x, packed, bias, residual, y, gate, context);
+}
+
+std::size_t conv_stage_workspace(const ConvStage& stage, int threads) {
+    return cpu::conv_steps_workspace(stage, threads);
+}
+
+std::size_t conv_stage_gradient_filters(const ConvStage&) {
+    return 0;
+}
+void pack_conv_stage_gradient_filters(const ConvStage&, const float*, float*) {}
+
+void conv_stage_gradient(const ConvStage& stage, const float* g, const uint8_t* gate, const float* packed,
+                         float* dx, float* gated, const KernelContext& context) {
+    require(stage, nullptr);
+    require_workspace("conv_stage_gradient", context, conv_stage_gradient_workspace(stage, context.threads));
+    if (stage.conv.n == 0) return;
+    if (stage.pool && gated != nullptr)
+        throw OptionsError("conv_stage_gradient", "expected no gated gradient where the stage pools");
+    cpu::conv_steps_gradient(stage, g, gate, packed, dx, gated, context);
+}
+
+std::size_t conv_stage_gradient_workspace(const ConvStage& stage, int threads) {
+    return cpu::conv_steps_gradient_workspace(stage, threads);
+}
+
+}  // namespace microtome::kernels
