@@ -10,7 +10,7 @@ namespace microtome::apps {
 const std::vector<Setting>& train_settings() {
     static const std::vector<Setting> settings{
         {"data", "", "labelled images: a folder, manifest.csv, .npz, ...; the built-in tissue if not said"},
-        {"arch", "cnn", "architecture: cnn, mlp, resnet-small, vit-small"},
+        {"arch", "cnn", "architecture: cnn, resnet-small, resnet18, vit-ti16, ..."},
         {"numbers", "", "of the architecture: channels=16,bn_momentum=0.9"},
         {"size", "0", "pixels a side that the model looks at; 0: the architecture's own"},
         {"epochs", "32", "times that every training image is seen"},

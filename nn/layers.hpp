@@ -132,7 +132,12 @@ class Sequential : public Module {
     // The same, but returns the new module.
     template <class M, class... Args>
     M& append(Args&&... args) {
-        M& module = add<M>(std::to_string(steps_.size()), std::forward<Args>(args)...);
+        return append_as<M>(std::to_string(steps_.size()), std::forward<Args>(args)...);
+    }
+    // The same under a name of its own.
+    template <class M, class... Args>
+    M& append_as(std::string name, Args&&... args) {
+        M& module = add<M>(std::move(name), std::forward<Args>(args)...);
         steps_.push_back(&module);
         return module;
     }

@@ -2,12 +2,17 @@
 
 #include "base/suggest.hpp"
 #include "nn/models/cnn.hpp"
+#include "nn/models/densenet.hpp"
 #include "nn/models/mlp.hpp"
+#include "nn/models/mobilenet.hpp"
+#include "nn/models/resnet.hpp"
 #include "nn/models/resnet_small.hpp"
+#include "nn/models/vgg.hpp"
 #include "nn/models/vit_small.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 namespace microtome {
 namespace {
@@ -23,7 +28,7 @@ struct Architecture {
     std::string_view name;
     int64_t height, width;
     std::vector<Number> numbers;
-    std::unique_ptr<Module> (*make)(const ModelOptions& complete);
+    std::function<std::unique_ptr<Module>(const ModelOptions& complete)> make;
 };
 
 int64_t whole(const ModelOptions& options, const char* name) {
@@ -38,13 +43,36 @@ std::string did_you_mean(std::string_view wrong, const std::vector<std::string>&
     return str("there is ", list);
 }
 
+Architecture resnet(std::string_view name, ResidualBlock block, const std::array<int64_t, 4>& depths) {
+    return {name, 224, 224, {{"width", 64, 1, 4096}}, [=](const ModelOptions& o) {
+                return std::make_unique<Resnet>(ResnetOptions{.classes = o.classes,
+                                                              .image = o.image,
+                                                              .block = block,
+                                                              .depths = depths,
+                                                              .width = whole(o, "width")});
+            }};
+}
+
+Architecture vit(std::string_view name, int64_t patch, int64_t dimension, int64_t depth, int64_t heads) {
+    return {name, 224, 224, {{"drop_path", 0, 0, 0.99, false}}, [=](const ModelOptions& o) {
+                return std::make_unique<Vit>(VitOptions{.classes = o.classes,
+                                                        .image = o.image,
+                                                        .patch = patch,
+                                                        .dimension = dimension,
+                                                        .depth = depth,
+                                                        .heads = heads,
+                                                        .drop_path = o.numbers.at("drop_path")});
+            }};
+}
+
 const std::vector<Architecture>& table() {
+    using enum ResidualBlock;
     static const std::vector<Architecture> architectures{
         {"cnn",
          180,
          180,
          {{"channels", 32, 1, 4096}, {"bn_momentum", 0.99, 0, 1, false}},
-         [](const ModelOptions& o) -> std::unique_ptr<Module> {
+         [](const ModelOptions& o) {
              return std::make_unique<Cnn>(CnnOptions{.classes = o.classes,
                                                      .image = o.image,
                                                      .channels = whole(o, "channels"),
@@ -54,7 +82,7 @@ const std::vector<Architecture>& table() {
          28,
          28,
          {{"width", 128, 1, 65536}, {"depth", 1, 0, 100}},
-         [](const ModelOptions& o) -> std::unique_ptr<Module> {
+         [](const ModelOptions& o) {
              return std::make_unique<Mlp>(MlpOptions{.classes = o.classes,
                                                      .image = o.image,
                                                      .width = whole(o, "width"),
@@ -64,7 +92,7 @@ const std::vector<Architecture>& table() {
          32,
          32,
          {{"channels", 16, 1, 4096}, {"blocks", 1, 1, 100}},
-         [](const ModelOptions& o) -> std::unique_ptr<Module> {
+         [](const ModelOptions& o) {
              return std::make_unique<ResnetSmall>(ResnetSmallOptions{.classes = o.classes,
                                                                      .image = o.image,
                                                                      .channels = whole(o, "channels"),
@@ -78,7 +106,7 @@ const std::vector<Architecture>& table() {
           {"depth", 4, 0, 100},
           {"heads", 4, 1, 1024},
           {"drop_path", 0, 0, 0.99, false}},
-         [](const ModelOptions& o) -> std::unique_ptr<Module> {
+         [](const ModelOptions& o) {
              return std::make_unique<Vit>(VitOptions{.classes = o.classes,
                                                      .image = o.image,
                                                      .patch = whole(o, "patch"),
@@ -86,6 +114,49 @@ const std::vector<Architecture>& table() {
                                                      .depth = whole(o, "depth"),
                                                      .heads = whole(o, "heads"),
                                                      .drop_path = o.numbers.at("drop_path")});
+         }},
+        // He, Zhang, Ren and Sun 2016, table 1.
+        resnet("resnet18", basic, {2, 2, 2, 2}),
+        resnet("resnet34", basic, {3, 4, 6, 3}),
+        resnet("resnet50", bottleneck, {3, 4, 6, 3}),
+        resnet("resnet101", bottleneck, {3, 4, 23, 3}),
+        resnet("resnet152", bottleneck, {3, 8, 36, 3}),
+        // Dosovitskiy et al. 2021, table 1; Ti and S are those of Touvron et al. 2021.
+        vit("vit-ti16", 16, 192, 12, 3),
+        vit("vit-s16", 16, 384, 12, 6),
+        vit("vit-b16", 16, 768, 12, 12),
+        vit("vit-l16", 16, 1024, 24, 16),
+        vit("vit-ti32", 32, 192, 12, 3),
+        vit("vit-s32", 32, 384, 12, 6),
+        vit("vit-b32", 32, 768, 12, 12),
+        vit("vit-l32", 32, 1024, 24, 16),
+        {"vgg16",
+         224,
+         224,
+         {{"hidden", 4096, 1, 65536}, {"dropout", 0.5, 0, 0.99, false}},
+         [](const ModelOptions& o) {
+             return std::make_unique<Vgg16>(VggOptions{.classes = o.classes,
+                                                       .image = o.image,
+                                                       .hidden = whole(o, "hidden"),
+                                                       .dropout = o.numbers.at("dropout")});
+         }},
+        {"densenet121",
+         224,
+         224,
+         {{"growth", 32, 1, 4096}},
+         [](const ModelOptions& o) {
+             return std::make_unique<Densenet>(
+                 DensenetOptions{.classes = o.classes, .image = o.image, .growth = whole(o, "growth")});
+         }},
+        {"mobilenet-v2",
+         224,
+         224,
+         {{"width", 1, 0.01, 64, false}, {"dropout", 0.2, 0, 0.99, false}},
+         [](const ModelOptions& o) {
+             return std::make_unique<MobilenetV2>(MobilenetOptions{.classes = o.classes,
+                                                                   .image = o.image,
+                                                                   .width = o.numbers.at("width"),
+                                                                   .dropout = o.numbers.at("dropout")});
          }},
     };
     return architectures;

@@ -1,40 +1,10 @@
 #include "nn/models/resnet_small.hpp"
 
-#include "autograd/ops/arithmetic.hpp"
-
 namespace microtome {
-namespace {
-
-Conv2dOptions filters(int64_t kernel, int64_t stride) {
-    return {.kernel = kernel,
-            .stride = stride,
-            .padding = kernel / 2,
-            .bias = false,
-            .weight_start = he_normal(Fan::out)};
-}
-
-}  // namespace
-
-BasicBlock::BasicBlock(int64_t in, int64_t out, int64_t stride)
-    : conv1_(add<Conv2d>("conv1", in, out, filters(3, stride))),
-      bn1_(add<BatchNorm>("bn1", out)),
-      conv2_(add<Conv2d>("conv2", out, out, filters(3, 1))),
-      bn2_(add<BatchNorm>("bn2", out)),
-      relu_(add<Relu>("relu")) {
-    if (stride == 1 && in == out) return;
-    downsample_ = &add<Sequential>("downsample");
-    downsample_->then<Conv2d>(in, out, filters(1, stride)).then<BatchNorm>(out);
-}
-
-Tensor BasicBlock::forward(const Tensor& x, const Pass& pass) {
-    Tensor y = relu_(bn1_(conv1_(x, pass), pass), pass);
-    y = bn2_(conv2_(y, pass), pass);
-    return relu_(y + (downsample_ ? (*downsample_)(x, pass) : x), pass);
-}
 
 ResnetSmall::ResnetSmall(const ResnetSmallOptions& options)
     : preprocess_(add<Preprocess>("preprocess", options.image)),
-      conv1_(add<Conv2d>("conv1", options.image.channels, options.channels, filters(3, 1))),
+      conv1_(add<Conv2d>("conv1", options.image.channels, options.channels, residual_filters(3, 1))),
       bn1_(add<BatchNorm>("bn1", options.channels)),
       relu_(add<Relu>("relu")),
       stages_([&] {

@@ -3,8 +3,7 @@
 // and doubling the channels, the mean over what is left, a dense layer.
 #pragma once
 
-#include "nn/layers.hpp"
-#include "nn/normalization.hpp"
+#include "nn/models/residual_blocks.hpp"
 #include "nn/preprocess.hpp"
 
 namespace microtome {
@@ -14,23 +13,6 @@ struct ResnetSmallOptions {
     ImageOptions image{.height = 32, .width = 32};
     int64_t channels = 16;  // of the first stage
     int64_t blocks = 1;     // a stage
-};
-
-// relu(norm(conv(relu(norm(conv(x))))) + shortcut(x)); the shortcut is x, or where the shape changes a 1x1
-// convolution with the block's stride and batch norm. Names are those of torchvision's BasicBlock.
-class BasicBlock : public Module {
-  public:
-    BasicBlock(int64_t in, int64_t out, int64_t stride);
-    std::string_view kind() const override { return "BasicBlock"; }
-
-  private:
-    Tensor forward(const Tensor& x, const Pass& pass) override;
-    Conv2d& conv1_;
-    BatchNorm& bn1_;
-    Conv2d& conv2_;
-    BatchNorm& bn2_;
-    Module& relu_;
-    Sequential* downsample_ = nullptr;
 };
 
 // Batch norm and weights by PyTorch's conventions: He normal by fan_out for filters. Names: conv1, bn1,

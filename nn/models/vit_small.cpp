@@ -1,9 +1,26 @@
 #include "nn/models/vit_small.hpp"
 
 #include "autograd/ops/arithmetic.hpp"
+#include "autograd/ops/image.hpp"
 #include "autograd/ops/shaping.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace microtome {
+
+Tensor resize_positions(const Tensor& positions, int64_t rows, int64_t columns) {
+    const int64_t tokens = positions.rank() == 3 && positions.size(0) == 1 ? positions.size(1) - 1 : 0;
+    const auto side =
+        static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(std::max<int64_t>(tokens, 0)))));
+    if (tokens < 1 || side * side != tokens)
+        throw ShapeError("resize_positions",
+                         str("expected positions (1,1+T,D) of a square grid of T, got ", positions.shape()));
+    const int64_t d = positions.size(2);
+    Tensor grid = reshape(slice(positions, 1, 1, tokens + 1), Shape{1, side, side, d});
+    grid = reshape(resize_bicubic(grid, rows, columns, Antialias::yes), Shape{1, rows * columns, d});
+    return concat({slice(positions, 1, 0, 1), grid}, 1);
+}
 
 Vit::Vit(const VitOptions& options)
     : preprocess_(add<Preprocess>("preprocess", options.image)),

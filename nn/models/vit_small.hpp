@@ -16,6 +16,11 @@ struct VitOptions {
     double drop_path = 0;  // of the last block; it grows from 0 in the first
 };
 
+// Learned positions (1, 1 + T, D) for a grid of rows x columns patches from those for another, square one:
+// the class token's stays, the others are an image that is resized with the bicubic filter, antialiased, as
+// timm does. Throws ShapeError unless T is a square.
+Tensor resize_positions(const Tensor& positions, int64_t rows, int64_t columns);
+
 // With patch 16, dimension 768, depth 12, heads 12 at 224 pixels: ViT-B/16, 86,567,656 parameters for 1000
 // classes.
 class Vit : public Module {

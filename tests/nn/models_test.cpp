@@ -113,8 +113,11 @@ TEST_CASE("an image's logits do not depend on its batch", "[nn][models]") {
         {"mlp", {.classes = 3, .image = {.height = 9, .width = 7}, .numbers = {{"width", 37}}}},
         {"resnet-small", {.classes = 3, .image = {.height = 13, .width = 12}, .numbers = {{"channels", 5}}}},
         {"vit-small",
-         {.classes = 3, .image = {.height = 8, .width = 12}, .numbers = {{"dimension", 20}, {"depth", 2}}}}};
-    REQUIRE(small.size() == architectures().size());
+         {.classes = 3, .image = {.height = 8, .width = 12}, .numbers = {{"dimension", 20}, {"depth", 2}}}},
+        {"resnet18", {.classes = 3, .image = {.height = 33, .width = 40}, .numbers = {{"width", 3}}}},
+        {"resnet50", {.classes = 3, .image = {.height = 33, .width = 40}, .numbers = {{"width", 3}}}},
+        {"densenet121", {.classes = 3, .image = {.height = 32, .width = 33}, .numbers = {{"growth", 2}}}},
+        {"mobilenet-v2", {.classes = 3, .image = {.height = 33, .width = 32}, .numbers = {{"width", 0.1}}}}};
     for (const auto& [name, options] : small) {
         INFO(name);
         auto model = make_model(name, options);
