@@ -29,6 +29,11 @@
 
 namespace microtome {
 
+namespace plan {
+struct Graph;
+struct Placement;
+}  // namespace plan
+
 class Plan {
   public:
     using Function = std::function<Tensors(const Tensors&)>;
@@ -42,39 +47,24 @@ class Plan {
 
     // The same without the copies: write the inputs, replay, read the results in place. They are good until
     // the next replay.
-    Tensor& input(int i) { return tensors_[inputs_[i]]; }
+    Tensor& input(int i);
     void replay();
-    const Tensor& result(int i) const { return tensors_[results_[i]]; }
+    const Tensor& result(int i) const;
 
-    int64_t steps() const { return static_cast<int64_t>(steps_.size()); }
-    std::size_t arena_bytes() const { return arena_bytes_; }  // all values of a run together
-    std::size_t value_bytes() const { return value_bytes_; }  // what they would take without sharing
-    void print(std::ostream& out) const;                      // a line a step: op, attributes, shapes, places
+    int64_t steps() const;
+    std::size_t arena_bytes() const;      // all values of a run together
+    std::size_t value_bytes() const;      // what they would take without sharing
+    void print(std::ostream& out) const;  // a line a step: op, attributes, shapes, places
 
   private:
-    class Builder;
-    struct Step {
-        const OpInfo* op;
-        std::shared_ptr<const void> attributes;
-        std::vector<int> inputs, outputs;  // values; outputs end with the gates
-        int64_t gates = 0;
-    };
-    struct Constant {
-        Tensor tensor;
-        uint64_t version;
-    };
-
     Plan() = default;
     void allocate_workspace();
 
-    std::vector<Step> steps_;      // views have none: their tensors are made once
-    Tensors tensors_;              // by value, in the arena or a constant
-    std::vector<int64_t> places_;  // by value: bytes from the arena's start; -1 for constants
-    std::vector<int> inputs_, results_;
-    std::vector<Constant> constants_;  // whatever concrete tensor the trace read
+    std::shared_ptr<const plan::Graph> graph_;
+    std::shared_ptr<const plan::Placement> placement_;
+    Tensors tensors_;  // by value, in the arena or a constant
     Tensor workspace_;
     int workspace_threads_ = 0;
-    std::size_t arena_bytes_ = 0, value_bytes_ = 0;
 };
 
 }  // namespace microtome

@@ -1,6 +1,9 @@
 #include "nn/classifier.hpp"
 
+#include "autograd/ops/dropout.hpp"
 #include "tensor/hash.hpp"
+
+#include <numeric>
 
 namespace microtome {
 
@@ -27,8 +30,11 @@ Tensor Classifier::vjp(const Tensor& dlogits) {
     return result;
 }
 
-ModelClassifier::ModelClassifier(LoadedModel loaded)
-    : own_(std::move(loaded.model)), model_(own_.get()), options_(std::move(loaded.card.options)) {
+ModelClassifier::ModelClassifier(LoadedModel loaded, Execution execution)
+    : own_(std::move(loaded.model)),
+      model_(own_.get()),
+      options_(std::move(loaded.card.options)),
+      execution_(execution) {
     model_->eval();
 }
 
@@ -42,19 +48,79 @@ uint64_t fingerprint_of(const Module& model) {
     return hash;
 }
 
+namespace {
+
+std::vector<uint64_t> weight_ids(const Module& model) {
+    std::vector<uint64_t> ids;
+    for (const NamedParameter& named : model.named_parameters()) ids.push_back(named.parameter->value.id());
+    return ids;
+}
+
+Tensor ids_of(const Batch& batch) {
+    std::vector<int64_t> ids = batch.ids;
+    if (ids.empty()) {  // their places in the batch, as a Pass has it
+        ids.resize(static_cast<std::size_t>(batch.images.size(0)));
+        std::iota(ids.begin(), ids.end(), int64_t{0});
+    }
+    return Tensor::of(ids, {batch.images.size(0)});
+}
+
+}  // namespace
+
+std::string_view ModelClassifier::mode() const {
+    if (!ran_plan_) return "tape";
+    return execution_ == Execution::exact_plan ? "exact plan" : "plan";
+}
+
+// The plan for such images and the weights as they are now; null when the model has to run on the tape.
+ImagePlan* ModelClassifier::plan_for(const Spec& images) {
+    if (execution_ == Execution::tape) return nullptr;
+    Spec image = images;
+    image.shape = image.shape.with(0, 1);
+    std::vector<uint64_t> weights = weight_ids(*model_);
+    const bool current = planned_ && planned_->image == image && planned_->weights == weights &&
+                         (!planned_->plan || planned_->plan->is_current());
+    if (!current) {
+        planned_ = Planned{{}, image, std::move(weights)};
+        const Spec id{{1}, Dtype::i64, kCpu}, key = key_tensor({}).spec();
+        try {
+            planned_->plan.emplace(
+                image, Specs{id}, Specs{key},
+                [model = model_](const Tensors& in) {
+                    return (*model)(in[0], {.key = in[2], .sample_ids = in[1]});
+                },
+                ImagePlanOptions{.exact = execution_ == Execution::exact_plan});
+        } catch (const Error&) {
+            // Whether this is the model's way or a mistake, the tape will tell, in the caller's own terms.
+        }
+    }
+    return planned_->plan ? &*planned_->plan : nullptr;
+}
+
 Tensor ModelClassifier::run(const Batch& batch, const Query& query) {
+    model_->eval();
     tape_.reset();
+    ImagePlan* plan = plan_for(batch.images.spec());
+    ran_plan_ = plan != nullptr;
+    if (plan == nullptr) return run_tape(batch, query);
+    return plan->logits({batch.images, ids_of(batch),
+                         key_tensor({.seed = query.seed,
+                                     .restart = static_cast<uint32_t>(query.restart),
+                                     .step = static_cast<uint32_t>(query.step)})});
+}
+
+Tensor ModelClassifier::run_tape(const Batch& batch, const Query& query) {
     // Variables of our own: what the caller does with its images and logits is none of this tape's business.
     images_ = batch.images.view(batch.images.shape());
     tape_ = std::make_unique<Tape>();
     tape_->watch(images_);
-    model_->eval();
     logits_ = (*model_)(images_,
                         {.seed = query.seed, .step = query.step, .restart = query.restart, .ids = batch.ids});
     return logits_.view(logits_.shape());
 }
 
 Tensor ModelClassifier::pull(const Tensor& dlogits) {
+    if (ran_plan_) return planned_->plan->vjp(dlogits);
     return tape_->vjp({logits_}, {dlogits}, {images_})[0];
 }
 

@@ -7,6 +7,7 @@
 // Nothing about a model differs afterwards: it runs in eval mode, and no weight gets a gradient.
 #pragma once
 
+#include "autograd/image_plan.hpp"
 #include "autograd/tape.hpp"
 #include "nn/model_file.hpp"
 #include "tensor/batch.hpp"
@@ -40,6 +41,9 @@ class Classifier {
     // Nothing where it cannot be had.
     virtual std::optional<uint64_t> fingerprint() const { return std::nullopt; }
 
+    // How the last answers were calculated, for records: "tape", "plan" or "exact plan".
+    virtual std::string_view mode() const { return "tape"; }
+
     // Passes so far, in images.
     int64_t forward_passes() const { return forward_passes_; }
     int64_t backward_passes() const { return backward_passes_; }
@@ -57,25 +61,42 @@ class Classifier {
 // A hash of a module's weights and buffers with their names, of what is frozen, and of the modes.
 uint64_t fingerprint_of(const Module& model);
 
+// How a model is run. A plan is several times as fast as the tape (autograd/image_plan.hpp); exact, it has
+// the tape's bits. A model that cannot be planned, since it looks at its elements, runs on the tape.
+enum class Execution { plan, exact_plan, tape };
+
 // A model of ours, its own or somebody's: one that is being trained, say, which must outlive the classifier.
 class ModelClassifier : public Classifier {
   public:
-    explicit ModelClassifier(LoadedModel loaded);
+    explicit ModelClassifier(LoadedModel loaded, Execution execution = Execution::plan);
     // Puts the model into eval mode whenever it is asked, and leaves it there.
-    ModelClassifier(Module& model, ModelOptions options) : model_(&model), options_(std::move(options)) {}
+    ModelClassifier(Module& model, ModelOptions options, Execution execution = Execution::plan)
+        : model_(&model), options_(std::move(options)), execution_(execution) {}
 
     int64_t classes() const override { return options_.classes; }
     const ImageOptions& image() const override { return options_.image; }
     std::optional<uint64_t> fingerprint() const override { return fingerprint_of(*model_); }
+    std::string_view mode() const override;
     Module& model() { return *model_; }
 
   private:
     Tensor run(const Batch& batch, const Query& query) override;
     Tensor pull(const Tensor& dlogits) override;
+    Tensor run_tape(const Batch& batch, const Query& query);
+    ImagePlan* plan_for(const Spec& images);
 
     std::unique_ptr<Module> own_;
     Module* model_;
     ModelOptions options_;
+    Execution execution_;
+
+    struct Planned {
+        std::optional<ImagePlan> plan;  // nothing: the model cannot be planned
+        Spec image;                     // that it was made for
+        std::vector<uint64_t> weights;  // the ids of the tensors that it was made with
+    };
+    std::optional<Planned> planned_;
+    bool ran_plan_ = false;  // in the last run
     Tensor images_, logits_;
     std::unique_ptr<Tape> tape_;
 };

@@ -10,10 +10,7 @@ struct op::Conv2d {
         "y[n,i,j,o] = sum over p,q,c of x[n, i*stride + p*dilation - pad, ..., c] w[o,p,q,c]";
     static constexpr std::string_view kinks = "";
     static constexpr SecondOrder second_order = SecondOrder::closed;
-    struct Attributes {
-        ConvOptions options;
-        void each(auto&& field) const { each_conv_option(options, field); }
-    };
+    using Attributes = Conv2dAttributes;
 
     static ConvShape geometry(const Attributes& a, const Shape& first, const Shape& second) {
         return conv_shape(first, second, a.options);

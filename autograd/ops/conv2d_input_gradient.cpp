@@ -8,15 +8,7 @@ struct op::Conv2dInputGradient {
     static constexpr std::string_view formula = "dx = the adjoint of conv2d(., w), applied to g";
     static constexpr std::string_view kinks = "";
     static constexpr SecondOrder second_order = SecondOrder::closed;
-    struct Attributes {
-        ConvOptions options;
-        int64_t h = 0, w = 0;
-        void each(auto&& field) const {
-            each_conv_option(options, field);
-            field("h", h);
-            field("w", w);
-        }
-    };
+    using Attributes = Conv2dInputGradientAttributes;
 
     static ConvShape geometry(const Attributes& a, const Shape& first, const Shape& second) {
         // first is g (N, OH, OW, O), second the filters (O, KH, KW, C / groups).

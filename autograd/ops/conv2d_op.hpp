@@ -22,6 +22,21 @@ void each_conv_option(const ConvOptions& o, auto&& field) {
     field("groups", o.groups);
 }
 
+// Here for the plan too, which looks at them to fuse.
+struct Conv2dAttributes {
+    ConvOptions options;
+    void each(auto&& field) const { each_conv_option(options, field); }
+};
+struct Conv2dInputGradientAttributes {
+    ConvOptions options;
+    int64_t h = 0, w = 0;  // of the input
+    void each(auto&& field) const {
+        each_conv_option(options, field);
+        field("h", h);
+        field("w", w);
+    }
+};
+
 inline void require_images(std::string_view op, const Specs& in) {
     if (!is_floating(in[0].dtype) || in[0].dtype != in[1].dtype)
         throw DtypeError(op, str("expected two floating tensors of one type, got ", in[0], " and ", in[1]));

@@ -2,6 +2,7 @@
 
 #include "autograd/describe.hpp"
 #include "autograd/ops/linear.hpp"
+#include "autograd/ops/matmul_op.hpp"
 #include "autograd/ops/shaping.hpp"
 
 namespace microtome {
@@ -11,13 +12,7 @@ struct op::Matmul {
     static constexpr std::string_view formula = "y = a b";
     static constexpr std::string_view kinks = "";
     static constexpr SecondOrder second_order = SecondOrder::closed;
-    struct Attributes {
-        bool transpose_a = false, transpose_b = false;
-        void each(auto&& field) const {
-            field("transpose_a", transpose_a);
-            field("transpose_b", transpose_b);
-        }
-    };
+    using Attributes = MatmulAttributes;
 
     static Specs shape_rule(const Attributes& at, const Specs& in) {
         const Shape &a = in[0].shape, &b = in[1].shape;

@@ -7,10 +7,7 @@ struct op::MaxPool2d {
     static constexpr std::string_view formula = "y = max of x over each window";
     static constexpr std::string_view kinks = "ties: the gradient goes to the first of equals";
     static constexpr SecondOrder second_order = SecondOrder::closed;
-    struct Attributes {
-        PoolOptions options;
-        void each(auto&& field) const { each_pool_option(options, field); }
-    };
+    using Attributes = MaxPool2dAttributes;
 
     static Specs shape_rule(const Attributes& a, const Specs& in) {
         require_floating(name, in[0]);

@@ -15,6 +15,12 @@ void each_pool_option(const PoolOptions& o, auto&& field) {
     field("pad", std::array{o.pad_top, o.pad_bottom, o.pad_left, o.pad_right});
 }
 
+// Here for the plan too, which looks at them to fuse.
+struct MaxPool2dAttributes {
+    PoolOptions options;
+    void each(auto&& field) const { each_pool_option(options, field); }
+};
+
 // Winners must name a pixel inside the image, whatever file or caller they come from.
 inline void require_winners(const char* op, const PoolShape& s, const Tensor& winner) {
     const uint8_t* at = winner.data<uint8_t>().data();

@@ -111,6 +111,16 @@ void finish_rows(const Matrices& x, float* const* c, int64_t rows, Range columns
     }
 }
 
+// A tile is as wide in every product of n columns.
+int64_t tile_columns(int64_t n) {
+    return round_up(divide_up(n, divide_up(n, kTileColumns)), kMaxStripColumns);
+}
+
+// Where the strips of one block lie in a packed right factor of depth k.
+int64_t packed_offset(Range columns, Range block, int64_t k) {
+    return columns.begin * k + block.begin * round_up(columns.size(), kMaxStripColumns);
+}
+
 void pack_strips(const Matrices& x, Range columns, Range k, float* strips, float* gathered,
                  const PackTable& pack) {
     const Factor& b = x.g.b;
@@ -212,9 +222,11 @@ void multiply_tile(const Matrices& x, const Result& layout, float* to, Range row
     float* buffer = work;
     float* strips = buffer + kPanelFloats;
     float* gathered = strips + kSumBlock * round_up(columns.size(), kMaxStripColumns);
+    const float* packed = x.g.b.packed;
     for (int64_t p = k.begin; p == k.begin || p < k.end; p += kSumBlock) {
         const Range block{p, std::min(p + kSumBlock, k.end)};
-        pack_strips(x, columns, block, strips, gathered, pack_kernels());
+        if (packed == nullptr) pack_strips(x, columns, block, strips, gathered, pack_kernels());
+        const float* b = packed == nullptr ? strips : packed + packed_offset(columns, block, x.g.k);
         const LeftFactor left(x, rows, block, buffer);
         RowWalk walk(layout, to, rows.begin);
         for (int64_t i = rows.begin, height = 0; i < rows.end; i += height) {
@@ -222,7 +234,7 @@ void multiply_tile(const Matrices& x, const Result& layout, float* to, Range row
             const Panel panel = left.panel(i, height);
             float* c[kMaxPanelRows];
             for (int64_t r = 0; r < height; ++r) c[r] = walk.next() + columns.begin;
-            kernels.multiply(panel, height, columns.size(), block.size(), strips, c, add || p > k.begin);
+            kernels.multiply(panel, height, columns.size(), block.size(), b, c, add || p > k.begin);
             if (last && block.end == k.end) finish_rows(x, c, height, columns, kernels);
         }
     }
@@ -234,7 +246,7 @@ struct Tiling {
     int64_t row_tiles, column_tiles;  // how many
     Tiling(int64_t m, int64_t n, int64_t repeats, int threads) {
         column_tiles = divide_up(n, kTileColumns);
-        columns = round_up(divide_up(n, column_tiles), kMaxStripColumns);
+        columns = tile_columns(n);
         int64_t wanted = divide_up(4 * threads, column_tiles * repeats);
         rows = std::clamp(divide_up(m, wanted), std::min<int64_t>(m, 8 * kMaxPanelRows), kMaxTileRows);
         row_tiles = divide_up(m, rows);
@@ -284,6 +296,25 @@ void multiply_slices(const Matrices& x, const KernelContext& context, float* wor
 }
 
 }  // namespace
+
+std::size_t right_factor_floats(int64_t n, int64_t k) {
+    return static_cast<std::size_t>(round_up(n, kMaxStripColumns) * k);
+}
+
+void pack_right_factor(const Factor& b, int64_t n, int64_t k, float* packed) {
+    if (n == 0) return;
+    Gemm g;
+    g.b = b;
+    const Matrices x{g, nullptr, b.data, nullptr, nullptr};
+    for (int64_t begin = 0; begin < n; begin += tile_columns(n)) {
+        const Range columns{begin, std::min(begin + tile_columns(n), n)};
+        for (int64_t p = 0; p < k; p += kSumBlock) {
+            const Range block{p, std::min(p + kSumBlock, k)};
+            pack_strips(x, columns, block, packed + packed_offset(columns, block, k), nullptr,
+                        pack_kernels());
+        }
+    }
+}
 
 std::size_t gemm_workspace(int64_t m, int64_t n, int64_t k, int threads) {
     return static_cast<std::size_t>(threads * thread_floats(n) + partial_floats(m, n, k)) * sizeof(float);

@@ -18,6 +18,7 @@ struct Factor {
     bool by_columns = false;
     const Patches* patches = nullptr;
     int64_t outer_stride = 0, inner_stride = 0;  // from one matrix of the batch to the next
+    const float* packed = nullptr;               // a right factor as pack_right_factor() leaves it
 };
 
 // Where the product goes: row r, counted as (image, i, j) over a grid, is n contiguous elements at
@@ -46,6 +47,10 @@ struct Gemm {
 };
 
 void gemm(const Gemm& problem, const KernelContext& context);
+
+// A right factor (k, n) that is used often, cut into strips once: for the instruction set in use.
+std::size_t right_factor_floats(int64_t n, int64_t k);
+void pack_right_factor(const Factor& b, int64_t n, int64_t k, float* packed);
 
 // Which rises, or stays, with each of the sizes.
 std::size_t gemm_workspace(int64_t m, int64_t n, int64_t k, int threads);

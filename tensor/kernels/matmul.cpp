@@ -54,6 +54,28 @@ std::size_t matmul_workspace(const MatmulShape& s, int threads) {
                           : cpu::gemm_workspace(s.m, s.n, s.k, threads);
 }
 
+std::size_t packed_matrix_floats(int64_t n, int64_t k) {
+    return cpu::right_factor_floats(n, k);
+}
+
+void pack_matrix(int64_t n, int64_t k, const float* b, bool transposed, float* packed) {
+    cpu::pack_right_factor({.data = b, .leading_dimension = transposed ? k : n, .by_columns = transposed}, n,
+                           k, packed);
+}
+
+void matmul_packed(int64_t m, int64_t n, int64_t k, const float* a, const float* packed, float* c,
+                   const KernelContext& context, const Epilogue<float>& epilogue) {
+    require_workspace("matmul", context, cpu::gemm_workspace(m, n, k, context.threads));
+    cpu::Gemm g{.m = m,
+                .n = n,
+                .k = k,
+                .a = {.data = a, .leading_dimension = k},
+                .b = {.packed = packed},
+                .c = cpu::Result::matrix(c, m, n),
+                .epilogue = epilogue};
+    cpu::gemm(g, context);
+}
+
 template void matmul(const MatmulShape&, const float*, const float*, float*, const KernelContext&,
                      const Epilogue<float>&);
 template void matmul(const MatmulShape&, const double*, const double*, double*, const KernelContext&,

@@ -22,4 +22,13 @@ void matmul(const MatmulShape& shape, const T* a, const T* b, T* c, const Kernel
 template <class T>
 std::size_t matmul_workspace(const MatmulShape& shape, int threads = thread_limit());
 
+// A matrix that many products share as their right factor, f32, laid out once as the kernel reads it. The
+// layout belongs to the instruction set in use.
+std::size_t packed_matrix_floats(int64_t n, int64_t k);
+// b is (k, n), or (n, k) when transposed, dense.
+void pack_matrix(int64_t n, int64_t k, const float* b, bool transposed, float* packed);
+// c (m, n) = a (m, k) b (k, n), then the epilogue: matmul's bits.
+void matmul_packed(int64_t m, int64_t n, int64_t k, const float* a, const float* packed, float* c,
+                   const KernelContext& context, const Epilogue<float>& epilogue = {});
+
 }  // namespace microtome::kernels

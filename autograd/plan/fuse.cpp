@@ -1,0 +1,377 @@
+#include "autograd/plan/fuse.hpp"
+
+#include "autograd/op_list.hpp"
+#include "autograd/ops/conv2d_op.hpp"
+#include "autograd/ops/matmul_op.hpp"
+#include "autograd/ops/pool_op.hpp"
+#include "autograd/plan/stages.hpp"
+#include "tensor/kernels/matmul.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace microtome::plan {
+namespace {
+
+template <class A>
+const A& attributes_of(const Step& step) {
+    return *static_cast<const A*>(step.attributes.get());
+}
+
+// Who makes and who reads each value, while steps are being replaced. A pass marks what it has absorbed.
+class Rewriter {
+  public:
+    explicit Rewriter(Graph& graph)
+        : graph_(graph),
+          maker_(graph.values.size(), -1),
+          readers_(graph.values.size()),
+          absorbed_(graph.steps.size(), 0) {
+        for (std::size_t s = 0; s < graph.steps.size(); ++s) {
+            for (int v : graph.steps[s].inputs) readers_[v].push_back(static_cast<int>(s));
+            for (int v : graph.steps[s].outputs) maker_[v] = static_cast<int>(s);
+        }
+        for (int v : graph.results) readers_[v].push_back(kCaller);
+    }
+
+    Step& step(int s) { return graph_.steps[s]; }
+    bool is(int s, const OpInfo& op) const { return s >= 0 && !absorbed_[s] && graph_.steps[s].op == &op; }
+    int maker(int v) const { return v < static_cast<int>(maker_.size()) ? maker_[v] : -1; }
+    bool is_read(int v) const { return v < static_cast<int>(readers_.size()) && !readers_[v].empty(); }
+
+    // The step that reads v and that nobody else does, in the same phase as `s`; -1: there is none. Reshapes
+    // on the way are followed, and noted in `passed`.
+    int only_reader(int v, int s, std::vector<int>* passed = nullptr) const {
+        while (true) {
+            if (readers_[v].size() != 1 || readers_[v][0] == kCaller) return -1;
+            const int reader = readers_[v][0];
+            if (graph_.steps[reader].phase != graph_.steps[s].phase || absorbed_[reader]) return -1;
+            if (passed == nullptr || graph_.steps[reader].op != &op_info<op::Reshape>()) return reader;
+            passed->push_back(reader);
+            v = graph_.steps[reader].outputs[0];
+        }
+    }
+
+    // The one reader of v, in whatever phase; -1: there is none.
+    int single_reader(int v) const { return readers_[v].size() == 1 ? readers_[v][0] : kCaller; }
+
+    void absorb(int s) { absorbed_[s] = 1; }
+    // Puts `fused` where step s was.
+    void replace(int s, Step fused) {
+        graph_.steps[s] = std::move(fused);
+        absorbed_[s] = 0;
+    }
+    ~Rewriter() {
+        std::vector<Step> left;
+        for (std::size_t s = 0; s < graph_.steps.size(); ++s)
+            if (!absorbed_[s]) left.push_back(std::move(graph_.steps[s]));
+        graph_.steps = std::move(left);
+    }
+
+  private:
+    static constexpr int kCaller = -1;
+    Graph& graph_;
+    std::vector<int> maker_;
+    std::vector<std::vector<int>> readers_;
+    std::vector<char> absorbed_;
+};
+
+bool is_f32_constant(const Graph& graph, int v) {
+    return graph.is_constant(v) && graph.spec(v).dtype == Dtype::f32;
+}
+// A constant with an element for each of `channels`, aligned with the last axis.
+bool is_channel_constant(const Graph& graph, int v, int64_t channels) {
+    return is_f32_constant(graph, v) && graph.spec(v).shape == Shape{channels};
+}
+
+const float* floats(const Graph& graph, int v) {
+    return graph.values[v].data<float>().data();
+}
+
+// filters (O, ...) with those of channel o times scale[o].
+Tensor scaled_filters(const Tensor& filters, const Tensor& scale) {
+    Tensor result = filters.clone();
+    auto w = result.mutable_data<float>();
+    const auto s = scale.data<float>();
+    const std::size_t each = s.empty() ? 0 : w.size() / s.size();
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] *= s[i / each];
+    return result;
+}
+
+// conv2d, perhaps a bias, then multiply_add with a constant for each channel.
+void fold_forward(Graph& graph) {
+    Rewriter rewriter(graph);
+    for (std::size_t i = 0; i < graph.steps.size(); ++i) {
+        const int conv = static_cast<int>(i);
+        if (!rewriter.is(conv, op_info<op::Conv2d>()) || !is_f32_constant(graph, graph.steps[i].inputs[1]))
+            continue;
+        const int64_t channels = graph.spec(graph.steps[i].outputs[0]).shape[3];
+        int scaled = rewriter.only_reader(graph.steps[i].outputs[0], conv), bias = -1;
+        if (rewriter.is(scaled, op_info<op::Add>()) &&
+            is_channel_constant(graph, rewriter.step(scaled).inputs[1], channels)) {
+            bias = scaled;
+            scaled = rewriter.only_reader(rewriter.step(bias).outputs[0], conv);
+        }
+        if (!rewriter.is(scaled, op_info<op::MultiplyAdd>())) continue;
+        Step& norm = rewriter.step(scaled);
+        if (rewriter.maker(norm.inputs[0]) != (bias >= 0 ? bias : conv) ||
+            !is_channel_constant(graph, norm.inputs[1], channels) ||
+            !is_channel_constant(graph, norm.inputs[2], channels))
+            continue;
+        const Tensor scale = graph.values[norm.inputs[1]];
+        Tensor shift = graph.values[norm.inputs[2]].clone();
+        if (bias >= 0) {
+            auto sum = shift.mutable_data<float>();
+            const float* b = floats(graph, rewriter.step(bias).inputs[1]);
+            for (std::size_t c = 0; c < sum.size(); ++c)
+                sum[c] = std::fma(b[c], scale.data<float>()[c], sum[c]);
+            rewriter.absorb(bias);
+        }
+        graph.steps[i].inputs[1] = graph.add(scaled_filters(graph.values[graph.steps[i].inputs[1]], scale));
+        norm.op = &op_info<op::Add>();
+        norm.inputs = {graph.steps[i].outputs[0], graph.add(shift)};
+    }
+}
+
+// multiply with a constant for each channel, then conv2d_input_gradient.
+void fold_backward(Graph& graph) {
+    Rewriter rewriter(graph);
+    for (std::size_t i = 0; i < graph.steps.size(); ++i) {
+        const int conv = static_cast<int>(i);
+        if (!rewriter.is(conv, op_info<op::Conv2dInputGradient>())) continue;
+        Step& gradient = graph.steps[i];
+        const int scale = rewriter.maker(gradient.inputs[0]);
+        if (!rewriter.is(scale, op_info<op::Multiply>()) || !is_f32_constant(graph, gradient.inputs[1]) ||
+            rewriter.only_reader(gradient.inputs[0], conv) != conv)
+            continue;
+        const std::vector<int>& factors = rewriter.step(scale).inputs;
+        if (!is_channel_constant(graph, factors[1], graph.spec(gradient.inputs[0]).shape[3]) ||
+            !(graph.spec(factors[0]) == graph.spec(gradient.inputs[0])))
+            continue;
+        gradient.inputs[1] =
+            graph.add(scaled_filters(graph.values[gradient.inputs[1]], graph.values[factors[1]]));
+        gradient.inputs[0] = factors[0];
+        rewriter.absorb(scale);
+    }
+}
+
+using Pack = void (*)(const kernels::ConvStage&, const float*, float*);
+// The constant that a stage reads as its filters.
+int packed_filters(Graph& graph, int w, const kernels::ConvStage& stage, std::size_t count, Pack pack) {
+    if (count == 0) return w;
+    Tensor packed(Spec{{static_cast<int64_t>(count)}, Dtype::f32, kCpu});
+    pack(stage, floats(graph, w), packed.mutable_data<float>().data());
+    return graph.add(packed);
+}
+
+bool halves_2x2(const PoolOptions& options) {
+    return options == PoolOptions{};  // 2x2, 2 apart, no padding
+}
+
+// The winner's byte of a pool stage, for the winners of the max_pool2d that it absorbed.
+using PoolGates = std::map<int, int>;
+
+class ForwardFusion {
+  public:
+    ForwardFusion(Graph& graph, bool exact, PoolGates& gates) : graph_(graph), exact_(exact), gates_(gates) {}
+
+    void run() {
+        Rewriter rewriter(graph_);
+        for (std::size_t i = 0; i < graph_.steps.size(); ++i)
+            if (rewriter.is(static_cast<int>(i), op_info<op::Conv2d>()))
+                fuse_at(rewriter, static_cast<int>(i));
+    }
+
+  private:
+    void fuse_at(Rewriter& rewriter, int conv) {
+        const Step first = rewriter.step(conv);
+        if (!is_f32_constant(graph_, first.inputs[1])) return;
+        ConvStageAttributes a;
+        a.stage.exact = exact_;
+        a.stage.conv = conv_shape(graph_.spec(first.inputs[0]).shape, graph_.spec(first.inputs[1]).shape,
+                                  attributes_of<Conv2dAttributes>(first).options);
+        std::vector<int> chain{conv};
+        int y = first.outputs[0], bias = -1, residual = -1, gate = -1;
+        auto next = [&] { return rewriter.only_reader(y, conv); };
+        auto take = [&](int s) { chain.push_back(s), y = rewriter.step(s).outputs[0]; };
+
+        int s = next();
+        if (rewriter.is(s, op_info<op::Add>()) && rewriter.step(s).inputs[0] == y &&
+            is_channel_constant(graph_, rewriter.step(s).inputs[1], a.stage.conv.o)) {
+            bias = rewriter.step(s).inputs[1];
+            take(s), s = next();
+        }
+        if (rewriter.is(s, op_info<op::Add>())) {
+            const std::vector<int>& terms = rewriter.step(s).inputs;
+            const int other = terms[0] == y ? terms[1] : terms[0];
+            if (graph_.spec(other) == graph_.spec(y) && !graph_.is_constant(other)) {
+                residual = other;
+                take(s), s = next();
+            }
+        }
+        if (rewriter.is(s, op_info<op::Relu>())) {
+            a.stage.relu = true;
+            if (rewriter.step(s).outputs.size() > 1) gate = rewriter.step(s).outputs[1];
+            take(s), s = next();
+            if (residual < 0 && rewriter.is(s, op_info<op::MaxPool2d>()) &&
+                halves_2x2(attributes_of<MaxPool2dAttributes>(rewriter.step(s)).options)) {
+                const std::vector<int>& outputs = rewriter.step(s).outputs;
+                const int winner = outputs.size() > 1 ? outputs[1] : -1;
+                if (only_for_the_gradient(rewriter, gate, winner)) {
+                    a.stage.pool = true;
+                    take(s);
+                    gate = winner < 0 ? -1 : graph_.add(Tensor::abstract({a.stage.gate(), Dtype::u8, kCpu}));
+                    if (winner >= 0) gates_[winner] = gate;
+                }
+            }
+        }
+
+        a.bias = bias >= 0, a.residual = residual >= 0;
+        Step fused{&conv_stage(), nullptr, {first.inputs[0]}, {y}, first.phase};
+        fused.inputs.push_back(packed_filters(graph_, first.inputs[1], a.stage,
+                                              kernels::conv_stage_filters(a.stage),
+                                              kernels::pack_conv_stage_filters));
+        if (a.bias) fused.inputs.push_back(bias);
+        if (a.residual) fused.inputs.push_back(residual);
+        if (gate >= 0) fused.outputs.push_back(gate);
+        fused.attributes = std::make_shared<const ConvStageAttributes>(a);
+        // At the place of the last, where the residual has been calculated.
+        for (int absorbed : chain) rewriter.absorb(absorbed);
+        rewriter.replace(chain.back(), std::move(fused));
+    }
+
+    // Whether gate and winner go where the gradient stage will absorb them: unpool, apply the gate, then the
+    // convolution's input gradient, each the only reader of the one before; or nobody reads them.
+    bool only_for_the_gradient(const Rewriter& rewriter, int gate, int winner) const {
+        const bool gate_read = gate >= 0 && rewriter.is_read(gate);
+        const bool winner_read = winner >= 0 && rewriter.is_read(winner);
+        if (!gate_read && !winner_read) return true;
+        if (!gate_read || !winner_read) return false;
+        const int unpool = rewriter.single_reader(winner), apply = rewriter.single_reader(gate);
+        if (!rewriter.is(unpool, op_info<op::MaxUnpool2d>()) || !rewriter.is(apply, op_info<op::ApplyGate>()))
+            return false;
+        if (rewriter.only_reader(graph_.steps[unpool].outputs[0], unpool) != apply) return false;
+        if (graph_.steps[apply].inputs[1] != gate) return false;
+        const int gradient = rewriter.only_reader(graph_.steps[apply].outputs[0], apply);
+        return rewriter.is(gradient, op_info<op::Conv2dInputGradient>()) &&
+               graph_.steps[gradient].inputs[0] == graph_.steps[apply].outputs[0] &&
+               is_f32_constant(graph_, graph_.steps[gradient].inputs[1]);
+    }
+
+    Graph& graph_;
+    bool exact_;
+    PoolGates& gates_;
+};
+
+void fuse_gradients(Graph& graph, bool exact, const PoolGates& gates) {
+    Rewriter rewriter(graph);
+    for (std::size_t i = 0; i < graph.steps.size(); ++i) {
+        const int conv = static_cast<int>(i);
+        if (!rewriter.is(conv, op_info<op::Conv2dInputGradient>())) continue;
+        const Step first = graph.steps[i];
+        if (!is_f32_constant(graph, first.inputs[1])) continue;
+        const auto& options = attributes_of<Conv2dInputGradientAttributes>(first);
+        const Shape &g = graph.spec(first.inputs[0]).shape, &w = graph.spec(first.inputs[1]).shape;
+        ConvStageGradientAttributes a;
+        a.stage.exact = exact;
+        a.stage.conv =
+            conv_shape(Shape{g[0], options.h, options.w, w[3] * options.options.groups}, w, options.options);
+        Step fused{&conv_stage_gradient(), nullptr, {first.inputs[0], -1}, first.outputs, first.phase};
+        const int apply = rewriter.maker(first.inputs[0]);
+        if (rewriter.is(apply, op_info<op::ApplyGate>()) &&
+            rewriter.only_reader(first.inputs[0], conv) == conv && graph.steps[apply].phase == first.phase) {
+            a.stage.relu = true;
+            fused.inputs = {graph.steps[apply].inputs[0], -1, graph.steps[apply].inputs[1]};
+            rewriter.absorb(apply);
+            const int unpool = rewriter.maker(fused.inputs[0]);
+            if (rewriter.is(unpool, op_info<op::MaxUnpool2d>())) {
+                const auto pooled = gates.find(graph.steps[unpool].inputs[1]);
+                if (pooled != gates.end()) {
+                    a.stage.pool = true;
+                    fused.inputs = {graph.steps[unpool].inputs[0], -1, pooled->second};
+                    rewriter.absorb(unpool);
+                }
+            }
+        }
+        fused.inputs[1] =
+            packed_filters(graph, first.inputs[1], a.stage, kernels::conv_stage_gradient_filters(a.stage),
+                           kernels::pack_conv_stage_gradient_filters);
+        fused.attributes = std::make_shared<const ConvStageGradientAttributes>(a);
+        rewriter.absorb(conv);
+        rewriter.replace(conv, std::move(fused));
+    }
+}
+
+// Products of anything with one constant matrix.
+void fuse_linear(Graph& graph) {
+    Rewriter rewriter(graph);
+    for (std::size_t i = 0; i < graph.steps.size(); ++i) {
+        const int product = static_cast<int>(i);
+        if (!rewriter.is(product, op_info<op::Matmul>())) continue;
+        const Step first = graph.steps[i];
+        const auto& options = attributes_of<MatmulAttributes>(first);
+        const Shape& w = graph.spec(first.inputs[1]).shape;
+        if (options.transpose_a || w.rank() != 2 || !is_f32_constant(graph, first.inputs[1])) continue;
+        LinearStageAttributes a;
+        a.n = w[options.transpose_b ? 0 : 1], a.k = w[options.transpose_b ? 1 : 0];
+
+        std::vector<int> chain{product};
+        int y = first.outputs[0], bias = -1, residual = -1;
+        auto next = [&](std::vector<int>& passed, int& x) {
+            const int s = rewriter.only_reader(y, product, &passed);
+            x = passed.empty() ? y : graph.steps[passed.back()].outputs[0];
+            return s;
+        };
+        auto take = [&](const std::vector<int>& passed, int s) {
+            chain.insert(chain.end(), passed.begin(), passed.end());
+            chain.push_back(s);
+            y = graph.steps[s].outputs[0];
+        };
+        std::vector<int> passed;
+        int x = y, s = next(passed, x);
+        if (rewriter.is(s, op_info<op::Add>()) && graph.steps[s].inputs[0] == x &&
+            is_channel_constant(graph, graph.steps[s].inputs[1], a.n) && graph.spec(x).shape[-1] == a.n) {
+            bias = graph.steps[s].inputs[1];
+            take(passed, s);
+            passed.clear();
+            s = next(passed, x);
+        }
+        if (rewriter.is(s, op_info<op::Add>())) {
+            const std::vector<int>& terms = graph.steps[s].inputs;
+            const int other = terms[0] == x ? terms[1] : terms[0];
+            if (graph.spec(other) == graph.spec(x) && !graph.is_constant(other)) {
+                residual = other;
+                take(passed, s);
+            }
+        }
+        a.bias = bias >= 0, a.residual = residual >= 0;
+        a.output = graph.spec(y).shape;
+
+        Tensor packed(
+            Spec{{static_cast<int64_t>(kernels::packed_matrix_floats(a.n, a.k))}, Dtype::f32, kCpu});
+        kernels::pack_matrix(a.n, a.k, floats(graph, first.inputs[1]), options.transpose_b,
+                             packed.mutable_data<float>().data());
+        Step fused{&linear_stage(), nullptr, {first.inputs[0], graph.add(packed)}, {y}, first.phase};
+        if (a.bias) fused.inputs.push_back(bias);
+        if (a.residual) fused.inputs.push_back(residual);
+        fused.attributes = std::make_shared<const LinearStageAttributes>(a);
+        for (int absorbed : chain) rewriter.absorb(absorbed);
+        rewriter.replace(chain.back(), std::move(fused));
+    }
+}
+
+}  // namespace
+
+void fold_scales(Graph& graph) {
+    fold_forward(graph);
+    fold_backward(graph);
+}
+
+void fuse(Graph& graph, bool exact) {
+    PoolGates gates;
+    ForwardFusion(graph, exact, gates).run();
+    fuse_gradients(graph, exact, gates);
+    fuse_linear(graph);
+}
+
+}  // namespace microtome::plan
