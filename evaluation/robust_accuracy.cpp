@@ -111,6 +111,7 @@ class Evaluator {
         }
         for (WitnessFolder& folder : folders_) folder.finish();
         result_.model_after = classifier_.fingerprint();
+        result_.mode = classifier_.mode();
         result_.logits = Tensor::of(logits_, {result_.images(), classifier_.classes()});
         return std::move(result_);
     }
@@ -317,7 +318,8 @@ std::vector<ResultRow> rows_of(const Evaluation& evaluation, const std::string& 
                                  .n_correct_8bit = clean.count,
                                  .n_unchanged = clean.count,
                                  .forward_passes = evaluation.forward_passes,
-                                 .seconds = evaluation.seconds}};
+                                 .seconds = evaluation.seconds,
+                                 .mode = evaluation.mode}};
     for (const AttackOutcome& outcome : evaluation.outcomes) {
         ResultRow row{.model = model,
                       .attack = outcome.name,
@@ -326,7 +328,8 @@ std::vector<ResultRow> rows_of(const Evaluation& evaluation, const std::string& 
                       .n = static_cast<int64_t>(outcome.images.size()),
                       .forward_passes = outcome.forward_passes,
                       .backward_passes = outcome.backward_passes,
-                      .seconds = outcome.seconds};
+                      .seconds = outcome.seconds,
+                      .mode = evaluation.mode};
         if (!outcome.witnesses.empty()) row.witnesses = witnesses + '/' + outcome.witnesses;
         std::vector<int64_t> after;
         for (const AttackedImage& image : outcome.images) {
@@ -350,7 +353,10 @@ std::vector<ResultRow> rows_of(const Evaluation& evaluation, const std::string& 
         std::vector<const AttackOutcome*> others;
         for (std::size_t k = 1; k < left.size(); ++k)
             (same_ball(threat, left[k]->threat) ? together : others).push_back(left[k]);
-        if (together.size() > 1) rows.push_back(worst_case(together, model));
+        if (together.size() > 1) {
+            rows.push_back(worst_case(together, model));
+            rows.back().mode = evaluation.mode;
+        }
         left = std::move(others);
     }
     return rows;

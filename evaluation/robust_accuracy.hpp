@@ -70,7 +70,8 @@ struct Evaluation {
     int64_t forward_passes = 0;               // for the clean images
     double seconds = 0;
     std::vector<AttackOutcome> outcomes;
-    bool complete = true;  // false: interrupted after as many images as there are
+    std::string mode = "tape";  // Classifier::mode()
+    bool complete = true;       // false: interrupted after as many images as there are
     // For V14: what the classifier's answers depend on, before and after; and by how much the logits of one
     // image differed alone and among others while attacks were at work, negative when nobody looked.
     std::optional<uint64_t> model_before, model_after;
