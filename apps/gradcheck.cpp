@@ -1,54 +1,51 @@
 #include "apps/gradcheck.hpp"
 
 #include "apps/command.hpp"
-#include "autograd/gradcheck/check_op.hpp"
+#include "apps/gradcheck_report.hpp"
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
-#include "base/json_writer.hpp"
+#include "base/interrupt.hpp"
+#include "base/progress.hpp"
 
 #include <cstdio>
 #include <iostream>
-#include <optional>
+#include <list>
 
 namespace microtome::apps {
 namespace {
 
-std::string json_of(const std::vector<gradcheck::Row>& rows) {
-    JsonWriter json(JsonWriter::Layout::pretty);
-    json.array();
-    for (const auto& row : rows) {
-        json.object().field("op", row.op).field("oracle", row.oracle).field("samples", row.samples);
-        json.field("worst_relative_error", row.worst_relative_error).field("tolerance", row.tolerance);
-        json.field("pass", row.pass).field("seconds", row.seconds).field("text", row.text).end();
+using gradcheck::Mutant;
+using gradcheck::MutationScore;
+using gradcheck::Row;
+
+const char* name_of(Mutant::Fate fate) {
+    switch (fate) {
+        case Mutant::Fate::caught: return "caught";
+        case Mutant::Fate::exempt: return "exempt";
+        case Mutant::Fate::survived: break;
     }
-    json.end();
-    return json.text() + "\n";
+    return "SURVIVED";
 }
 
-void print_row(const gradcheck::Row& row) {
+void print_row(const Row& row) {
     std::printf("    %-4s %-18s %3d samples  ", row.pass ? "ok" : "FAIL", row.oracle.c_str(), row.samples);
     if (row.tolerance > 0)
         std::printf("error %.1e of %.1e", row.worst_relative_error, row.tolerance);
     else
         std::printf("%-24s", "");
     std::printf("  %.3f s\n", row.seconds);
-    if (!row.text.empty()) std::printf("         %s\n", row.text.c_str());
 }
 
-}  // namespace
-
-int check_gradients(const GradcheckOptions& options) {
-    std::optional<AtomicFile> file;  // opened first, so that a wrong path is found out before the work
-    if (!options.json.empty()) file.emplace(options.json);
-
-    std::vector<gradcheck::Row> rows;
+void check(const GradcheckOptions& options, GradcheckFindings& findings) {
     int ops = 0, failed_ops = 0;
     double total = 0;
-    for (const OpInfo* op : gradcheck::ops_named(options.op)) {
+    const auto named = gradcheck::ops_named(options.op);
+    for (const OpInfo* op : named) {
+        if (interrupted()) break;
         double seconds = 0;
         bool pass = true;
-        const std::vector<gradcheck::Row> checked = gradcheck::check_op(*op);
-        for (const auto& row : checked) {
+        const std::vector<Row> checked = gradcheck::check_op(*op, options.selection);
+        for (const Row& row : checked) {
             seconds += row.seconds;
             pass = pass && row.pass;
         }
@@ -58,17 +55,95 @@ int check_gradients(const GradcheckOptions& options) {
         if (!options.quiet || !pass)
             std::printf("%-4s %-28s %2zu oracles  %6.3f s\n", pass ? "ok" : "FAIL",
                         std::string(op->name).c_str(), checked.size(), seconds);
-        for (const auto& row : checked)
-            if (!row.pass || options.verbose) print_row(row);
+        for (const Row& row : checked) {
+            if (options.verbose) print_row(row);
+            if (!row.pass) std::cout << explain(row);
+        }
+        std::cout << std::flush;
         std::fflush(stdout);
-        rows.insert(rows.end(), checked.begin(), checked.end());
+        findings.rows.insert(findings.rows.end(), checked.begin(), checked.end());
     }
     std::printf("%d %s checked, %d failed, %.1f s\n", ops, ops == 1 ? "op" : "ops", failed_ops, total);
-    if (file) {
-        file->write(json_of(rows));
-        file->commit();
+    if (ops < static_cast<int>(named.size()))
+        std::printf("interrupted before the other %zu\n", named.size() - ops);
+}
+
+void mutate(const GradcheckOptions& options, GradcheckFindings& findings) {
+    const auto named = gradcheck::ops_named(options.op);
+    int64_t total = 0;
+    for (const OpInfo* op : named)
+        total += static_cast<int64_t>(gradcheck::mutations_of(*op, op->samples()).size());
+    int mutants = 0, caught = 0, exempt = 0;
+    double seconds = 0;
+    {
+        Progress progress("breaking gradients", total, "mutants", ProgressOptions::detect(options.quiet));
+        for (const OpInfo* op : named) {
+            if (op->vjp == nullptr) continue;
+            if (interrupted()) break;
+            const bool each = named.size() == 1 || options.verbose;
+            const MutationScore score = gradcheck::mutate_op(*op, [&](const Mutant& mutant) {
+                progress.note(std::string(op->name));
+                progress.advance();
+                if ((each && !options.quiet) || mutant.fate == Mutant::Fate::survived)
+                    std::printf(
+                        "  %-8s %s: %s%s\n", name_of(mutant.fate), std::string(op->name).c_str(),
+                        describe(mutant.mutation).c_str(),
+                        mutant.caught_by.empty()
+                            ? ""
+                            : str(" (", mutant.caught_by, ", sample \"", mutant.sample, "\")").c_str());
+                std::fflush(stdout);
+                return !interrupted();
+            });
+            if (!options.quiet || score.survived())
+                std::printf("%-4s %-28s %3d mutants, %3d caught, %2d exempt  %6.3f s\n",
+                            score.survived() ? "FAIL" : "ok", score.op.c_str(), score.mutants, score.caught,
+                            score.exempt, score.seconds);
+            std::fflush(stdout);
+            mutants += score.mutants, caught += score.caught, exempt += score.exempt,
+                seconds += score.seconds;
+            findings.scores.push_back(score);
+        }
     }
-    return failed_ops ? kCheckFailed : kDone;
+    const int counted = mutants - exempt;
+    std::printf("%d mutants, %d exempt, %d of %d caught, %d survived, %.1f s\n", mutants, exempt, caught,
+                counted, counted - caught, seconds);
+    if (mutants < total)
+        std::printf("interrupted before the other %lld\n", static_cast<long long>(total - mutants));
+}
+
+void add_coverage(const GradcheckOptions& options, GradcheckFindings& findings) {
+    for (const OpInfo* op : gradcheck::ops_named(options.op))
+        findings.coverage.emplace_back(op->name, gradcheck::coverage_of(*op));
+}
+
+}  // namespace
+
+int check_gradients(const GradcheckOptions& options) {
+    if (options.op.empty() && (!options.selection.sample.empty() || !options.selection.shapes.empty()))
+        throw OptionsError("gradcheck", "expected --op with --sample and --shape, got none");
+    std::list<AtomicFile> files;  // opened first, so that a wrong path is found out before the work
+    AtomicFile* json = options.json.empty() ? nullptr : &files.emplace_back(options.json);
+    AtomicFile* junit = options.junit.empty() ? nullptr : &files.emplace_back(options.junit);
+    AtomicFile* html = options.html.empty() ? nullptr : &files.emplace_back(options.html);
+
+    InterruptGuard guard;
+    GradcheckFindings findings;
+    if (options.mutate) mutate(options, findings);
+    if (!options.mutate && !options.coverage) check(options, findings);
+    if (options.coverage) add_coverage(options, findings);
+    if (options.coverage) {
+        std::cout << report::console_text(coverage_table(findings), report::ConsoleOptions::detect());
+        for (const std::string& reason : coverage_reasons(findings)) std::cout << reason << '\n';
+    }
+    if (json) json->write(gradcheck_json(findings));
+    if (junit) junit->write(gradcheck_junit(findings));
+    if (html) {
+        if (!options.coverage) add_coverage(options, findings);
+        html->write(gradcheck_html(findings, options.command));
+    }
+    for (AtomicFile& file : files) file.commit();
+    if (interrupted()) return kCheckFailed;
+    return findings.pass() ? kDone : kCheckFailed;
 }
 
 }  // namespace microtome::apps

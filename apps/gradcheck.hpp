@@ -1,19 +1,27 @@
-// `microtome gradcheck`: every op's gradient, and all else that an op promises, tried on its samples.
+// `microtome gradcheck`: every op's gradient, and all else that an op promises, tried on its samples; whether
+// the check would notice a mistake; and which op is looked at by which oracle.
 #pragma once
+
+#include "autograd/gradcheck/check_op.hpp"
 
 #include <string>
 
 namespace microtome::apps {
 
 struct GradcheckOptions {
-    std::string op;    // empty: all
-    std::string json;  // a file for the rows; empty: none
+    std::string op;                  // empty: all
+    gradcheck::Selection selection;  // of oracles, samples and shapes
+    std::string json, junit, html;   // files for what comes out; empty: none
+    bool mutate = false;             // break each op in every way, in place of checking it
+    bool coverage = false;           // say what is looked at, in place of looking
     bool verbose = false;
     bool quiet = false;
+    std::string command{};  // as it was typed, for the page's foot
 };
 
-// Prints a line per op, and every row of one that failed (of all with verbose), and writes the rows. Returns
-// an ExitStatus. Throws OptionsError when there is no such op.
+// Prints a line per op, and for one that failed what it looks like, or every row with verbose; with mutate a
+// line per op and every survivor; with coverage the matrix. Writes the files. Returns an ExitStatus. Throws
+// OptionsError when there is no such op, oracle or sample.
 int check_gradients(const GradcheckOptions& options);
 
 }  // namespace microtome::apps

@@ -315,12 +315,25 @@ class CommandLine {
             add("gradcheck", "check every op's gradient against finite differences, and all else it promises",
                 [this] {
                     gradcheck_.quiet = common_.quiet;
+                    gradcheck_.command = study_.command;
                     return check_gradients(gradcheck_);
                 });
+        gradcheck::Selection& selection = gradcheck_.selection;
         command->add_option("--op", gradcheck_.op, "this op only")->type_name("NAME");
+        command->add_option("--oracle", selection.oracle, "this oracle only")->type_name("NAME");
+        command->add_option("--sample", selection.sample, "this sample only")->type_name("NAME");
+        command->add_option("--shape", selection.shapes, "inputs cut to these shapes, as in \"(4,5),(5)\"")
+            ->type_name("SHAPES");
+        command->add_option("--seed", selection.seed, "of random cotangents and directions")
+            ->capture_default_str();
+        command->add_flag("--mutate", gradcheck_.mutate,
+                          "break every gradient in a dozen ways, and show which oracle notices");
+        command->add_flag("--coverage", gradcheck_.coverage, "show which op is looked at by which oracle");
         command->add_option("--json", gradcheck_.json, "write a row for each op and oracle")
             ->type_name("FILE");
-        command->add_flag("--verbose", gradcheck_.verbose, "print every oracle, and what it took");
+        command->add_option("--junit", gradcheck_.junit, "write the same as JUnit XML")->type_name("FILE");
+        command->add_option("--html", gradcheck_.html, "write the same as a page")->type_name("FILE");
+        command->add_flag("--verbose", gradcheck_.verbose, "print every oracle or mutant");
     }
 
     void add_study() {

@@ -3,13 +3,46 @@
 #include "autograd/gradcheck/oracles.hpp"
 #include "base/suggest.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <ostream>
 
 namespace microtome::gradcheck {
 namespace {
 
-constexpr int kTextsKept = 3;
+constexpr int kFailuresKept = 3;
+
+// The samples that are wanted, cut to the shapes that are wanted.
+SampleSet selected(const OpInfo& op, const Selection& selection) {
+    SampleSet set = op.samples();
+    if (!selection.sample.empty()) {
+        std::vector<std::string> names;
+        auto keep = [&](auto& items) {
+            for (const auto& item : items) names.push_back(item.name);
+            std::erase_if(items, [&](const auto& item) { return item.name != selection.sample; });
+        };
+        keep(set.samples), keep(set.kinks), keep(set.errors);
+        if (set.samples.empty() && set.kinks.empty() && set.errors.empty()) {
+            const std::string meant = closest_name(selection.sample, names);
+            throw OptionsError("gradcheck",
+                               str("expected a sample of ", op.name, ", got '", selection.sample, "'"),
+                               meant.empty() ? "" : str("did you mean '", meant, "'?"));
+        }
+    }
+    if (selection.shapes.empty()) return set;
+    const std::vector<Shape> shapes = parse_shapes(selection.shapes);
+    std::vector<OpSample> fitting;
+    for (const OpSample& sample : set.samples) {
+        try {
+            fitting.push_back(cut_to(sample, shapes));
+        } catch (const ShapeError&) {  // another sample may fit
+        }
+    }
+    if (fitting.empty())
+        throw OptionsError("gradcheck", str("expected shapes that a sample of ", op.name,
+                                            " can be cut to, got ", selection.shapes));
+    return {fitting, {}, {}};
+}
 
 }  // namespace
 
@@ -21,12 +54,38 @@ std::ostream& operator<<(std::ostream& out, const Row& row) {
     return row.text.empty() ? out : out << ": " << row.text;
 }
 
-void Oracle::fail(std::string_view sample, std::string_view what) {
+std::string explain(const Row& row) {
+    if (row.pass) return "";
+    std::ostringstream out;
+    out << "FAIL " << row.op << ", " << row.oracle << '\n';
+    for (const Failure& failure : row.failures) {
+        out << "  sample     " << failure.sample << (failure.inputs.empty() ? "" : ", inputs ")
+            << failure.inputs << '\n';
+        if (failure.where.empty()) {
+            out << "  found      " << failure.text << '\n';
+        } else {
+            out.precision(12);
+            out << "  worst      " << failure.where << "\n  the vjp    " << failure.analytic
+                << "\n  should be  " << failure.numeric;
+            out.precision(2);
+            out << " +- " << failure.tolerance << '\n';
+        }
+        if (!failure.diagnosis.empty()) out << "  diagnosis  " << failure.diagnosis << '\n';
+        if (!failure.smallest.empty())
+            out << "  smallest   fails with inputs " << failure.smallest << " still\n";
+        if (!failure.again.empty()) out << "  again      " << failure.again << '\n';
+    }
+    return out.str();
+}
+
+void Oracle::fail(Failure failure) {
     row_.pass = false;
-    if (++failures_ <= kTextsKept)
-        row_.text += str(row_.text.empty() ? "" : "; ", "sample \"", sample, "\": ", what);
-    else if (failures_ == kTextsKept + 1)
+    if (++failures_ <= kFailuresKept) {
+        row_.text += str(row_.text.empty() ? "" : "; ", "sample \"", failure.sample, "\": ", failure.text);
+        row_.failures.push_back(std::move(failure));
+    } else if (failures_ == kFailuresKept + 1) {
         row_.text += "; and more";
+    }
 }
 
 void Oracle::measured(double relative_error, double tolerance) {
@@ -41,53 +100,47 @@ void Oracle::measured(double relative_error, double tolerance) {
 
 std::string element_name(std::ptrdiff_t index, const char* letter, const Specs& specs) {
     if (index < 0) return str("random ", letter);
-    auto rest = static_cast<int64_t>(index);
-    for (std::size_t tensor = 0; tensor < specs.size(); ++tensor) {
-        const Shape& shape = specs[tensor].shape;
-        if (rest >= shape.elements()) {
-            rest -= shape.elements();
-            continue;
-        }
-        std::vector<int64_t> place(static_cast<std::size_t>(shape.rank()));
-        for (int axis = shape.rank() - 1; axis >= 0; --axis) {
-            place[static_cast<std::size_t>(axis)] = rest % shape[axis];
-            rest /= shape[axis];
-        }
-        return str(letter, tensor, Shape(std::span<const int64_t>(place)));
-    }
-    return str(letter, "[", index, "]");
+    return detail::element_of(parts_of(specs, letter), index);
 }
 
-std::vector<Row> check_op(const OpInfo& op) {
-    std::vector<Row> rows;
-    const SampleSet set = op.samples();
-    auto run = [&](const char* name, void (*oracle)(Oracle&, const OpInfo&, const SampleSet&)) {
-        const auto begin = std::chrono::steady_clock::now();
-        Oracle result(op.name, name);
-        try {
-            oracle(result, op, set);
-        } catch (const std::exception& error) {
-            result.fail("all", error.what());
-        }
-        Row row = std::move(result).row();
-        row.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-        rows.push_back(std::move(row));
-    };
-    const bool differentiable = op.vjp != nullptr;
-    run("samples", check_samples);
-    run("attributes", check_attributes);
-    run("forward", check_forward);
-    if (differentiable) {
-        run("finite differences", check_first_order);
-        run("second order", check_second_order);
-        run("needs", check_needs);
-        run("cotangents", check_cotangents);
-        if (!set.kinks.empty()) run("kink", check_kinks);
+Parts parts_of(const Specs& specs, const std::string& letter) {
+    Parts parts;
+    for (const Spec& spec : specs)
+        parts.push_back({letter + std::to_string(parts.size()),
+                         std::vector<std::size_t>(spec.shape.begin(), spec.shape.end())});
+    return parts;
+}
+
+Row run_oracle(const OracleInfo& oracle, const OpInfo& op, const SampleSet& set, uint64_t seed) {
+    const auto begin = std::chrono::steady_clock::now();
+    Oracle result(op.name, oracle.name, seed);
+    try {
+        oracle.run(result, op, set);
+    } catch (const std::exception& error) {
+        result.fail("all", error.what());
     }
-    if (!set.errors.empty()) run("errors", check_errors);
-    run("f32", check_f32);
-    run("abstract", check_abstract);
-    if (!differentiable) run("not followed", check_not_followed);
+    Row row = std::move(result).row();
+    row.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return row;
+}
+
+std::vector<Row> check_op(const OpInfo& op, const Selection& selection) {
+    const SampleSet set = selected(op, selection);
+    std::vector<std::string> names;
+    std::vector<Row> rows;
+    for (const OracleInfo& oracle : oracles()) {
+        names.emplace_back(oracle.name);
+        if (!selection.oracle.empty() && oracle.name != selection.oracle) continue;
+        if (!oracle.hole(op, set).empty()) continue;
+        rows.push_back(run_oracle(oracle, op, set, selection.seed));
+        if (!rows.back().pass && selection.explain)
+            explain_failures(rows.back(), oracle, op, set, selection.seed);
+    }
+    if (!selection.oracle.empty() && std::find(names.begin(), names.end(), selection.oracle) == names.end()) {
+        const std::string meant = closest_name(selection.oracle, names);
+        throw OptionsError("gradcheck", str("expected the name of an oracle, got '", selection.oracle, "'"),
+                           meant.empty() ? "" : str("did you mean '", meant, "'?"));
+    }
     return rows;
 }
 

@@ -1,7 +1,7 @@
 // The gradient check that no op escapes: everything that autograd/op.hpp promises, tried on the op's samples.
 //
 //     for (const Row& row : gradcheck::check_op(user_op<Mine>()))
-//         if (!row.pass) std::cerr << row << '\n';
+//         if (!row.pass) std::cerr << gradcheck::explain(row);
 #pragma once
 
 #include "autograd/op.hpp"
@@ -12,6 +12,20 @@
 #include <vector>
 
 namespace microtome::gradcheck {
+
+// One thing that an oracle found, and what was made of it.
+struct Failure {
+    std::string sample;
+    std::string text;  // one line
+    // The worst comparison of numbers, where numbers were compared: "d y0(3,4) / d x0(3,4)".
+    std::string where{};
+    double analytic = 0, numeric = 0, tolerance = 0;
+    // What it looks like (gradcheck.hpp lists the patterns; "wrong saved tensor" and "second order" besides).
+    std::string pattern{}, diagnosis{};
+    std::string inputs{};    // the sample's shapes, "(4,5),(5)"
+    std::string smallest{};  // the smallest shapes found on which the oracle still fails
+    std::string again{};     // a command that shows this and nothing else
+};
 
 // What one oracle said about one op. The oracles, each over all samples it applies to:
 //
@@ -36,11 +50,25 @@ struct Row {
     bool pass = true;
     std::string text;  // the first failures: sample, element, analytic and numeric value
     double seconds = 0;
+    std::vector<Failure> failures{};  // the first of them
 };
 std::ostream& operator<<(std::ostream& out, const Row& row);
 
-// All oracles for one op, in the order above, those left out that cannot apply.
-std::vector<Row> check_op(const OpInfo& op);
+// A failed row in several lines: the worst element, what the error looks like, the smallest shapes that still
+// fail, and how to see it again. Empty for a row that passed.
+std::string explain(const Row& row);
+
+// Less than everything.
+struct Selection {
+    std::string oracle{}, sample{};  // empty: all
+    std::string shapes{};            // "(4,5),(5)": the samples' inputs cut to these; empty: as they are
+    uint64_t seed = 1;               // of random cotangents and directions
+    bool explain = true;             // a failure's pattern, smallest shapes and command are looked for
+};
+
+// All oracles for one op, in the order above, those left out that cannot apply. OptionsError for an oracle
+// that does not exist, a sample that the op does not have, and shapes that no sample can be cut to.
+std::vector<Row> check_op(const OpInfo& op, const Selection& selection = {});
 
 // The op of the list with that name, or all ops if it is empty. OptionsError when there is none.
 std::vector<const OpInfo*> ops_named(std::string_view name);

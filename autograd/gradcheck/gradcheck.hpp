@@ -5,10 +5,11 @@
 //         return std::vector<double>{v[0] * x[1], v[0] * x[0]};
 //     };
 //     auto report = microtome::gradcheck::check(f, vjp, std::vector<double>{2, 3});
-//     if (!report.pass()) std::cerr << report.text << '\n';
+//     if (!report.pass()) std::cerr << microtome::gradcheck::explain(report);
 //
 // f may be any function of a flat vector: a CUDA kernel, a layer written with Eigen, a lambda around a
-// library. vjp(x, v) is the gradient of sum(v * f(x)) by x.
+// library. vjp(x, v) is the gradient of sum(v * f(x)) by x. Code in float takes and gives floats instead, and
+// is checked as far as float allows. to_json(report) is for programs.
 //
 // How. A set V of cotangents and a set U of directions are chosen, and v^T J u is computed for every pair in
 // two ways: as vjp(x, v) * u, and by finite differences of f along u. Where the Jacobian J is small, V and U
@@ -21,7 +22,15 @@
 // its error estimate as in Ridders 1982). The tolerance is ten times the estimate's own error, plus 1e-9 of
 // what was added up: no tolerance is chosen by hand. Where it comes out above 1e-6 of the Jacobian's scale
 // the check is inconclusive, which is not a pass.
-#pragma once
+//
+// Diagnosis. What is wrong is compared with what commonly goes wrong: a factor, a sign, axes transposed, a
+// forgotten sum over what was broadcast, the tail of a vector loop, one row. Say in Options::inputs and
+// outputs which tensors the vectors are made of, and it speaks of their elements and axes.
+// A guard, not a pragma: this is installed in two places, which a compiler must take for one.
+#ifndef MICROTOME_GRADCHECK_HPP
+#define MICROTOME_GRADCHECK_HPP
+
+#include "diagnosis.hpp"
 
 #include <algorithm>
 #include <array>
@@ -33,11 +42,11 @@
 #include <span>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace microtome::gradcheck {
 
-using Vector = std::vector<double>;
 using View = std::span<const double>;
 
 // SplitMix64 (Steele, Lea, Flood 2014).
@@ -68,6 +77,17 @@ struct Options {
     double unit = 1;  // the size of what f adds up: where it cancels to nothing, some eps of this remain, and
                       // the error bars of a Jacobian of zeros are measured against it
     uint64_t seed = 1;
+    Parts inputs{}, outputs{};     // what x and f(x) consist of, in order; empty: one vector, "x" and "y"
+    std::size_t diagnosis = 3000;  // inputs up to which a large Jacobian's failure is looked into
+
+    // For f in float: finite differences see errors above 1e-3 or so, and no smaller ones.
+    static Options single() {
+        Options options;
+        options.epsilon = std::numeric_limits<float>::epsilon();
+        options.floor = 1e-3;
+        options.largest_tolerance = 2e-2;
+        return options;
+    }
 };
 
 enum class Verdict { pass, fail, inconclusive };
@@ -94,6 +114,10 @@ struct Report {
     bool full = false;     // every element of J was compared
     std::size_t runs = 0;  // of f
     std::string text;      // one line for people
+    std::string where;     // the worst comparison: "d y(3,4) / d w(0,2)"
+    // Of a failure. A word for programs: "factor", "sign", "zero", "not finite", "last element", "vector
+    // tail", "transposed", "reduction", "shifted", "mirrored", "border" or "scattered"; and a sentence.
+    std::string pattern, diagnosis;
 
     bool pass() const { return verdict == Verdict::pass; }
 };
@@ -202,9 +226,18 @@ std::array<Vector, kLevels> quotients(F& f, View x, const Probe& direction, View
     return result;
 }
 
-inline std::string place(std::ptrdiff_t index, const char* what) {
-    return index < 0 ? std::string("random ") + what + "s" : std::string(what) + " " + std::to_string(index);
-}
+// The steps of finite differences: directions are scaled element by element, so that x = 1000 is moved
+// further than x = 1.
+struct Steps {
+    Vector scale;
+    double smallest;
+
+    Steps(View x, const Options& options)
+        : scale(x.size()), smallest(std::exp2(std::round(std::log2(std::cbrt(options.epsilon))))) {
+        for (std::size_t i = 0; i < x.size(); ++i)
+            scale[i] = std::exp2(std::floor(std::log2(std::max(1.0, std::abs(x[i])))));
+    }
+};
 
 inline std::string describe(const Report& r) {
     std::ostringstream out;
@@ -212,24 +245,47 @@ inline std::string describe(const Report& r) {
         << (r.full ? " elements" : " projections and probes") << " compared";
     if (r.failed) out << ", " << r.failed << " wrong";
     if (r.inconclusive) out << ", " << r.inconclusive << " inconclusive";
-    if (r.compared) {
-        out.precision(10);
-        out << "; worst: d " << place(r.worst.output, "output") << " / d " << place(r.worst.input, "input")
-            << ", analytic " << r.worst.analytic << ", numeric " << r.worst.numeric;
-        out.precision(2);
-        out << " +- " << r.worst.tolerance;
-    }
+    if (r.compared)
+        out << "; worst: " << r.where << ", analytic " << number(r.worst.analytic, 10) << ", numeric "
+            << number(r.worst.numeric, 10) << " +- " << number(r.worst.tolerance, 2);
+    if (!r.diagnosis.empty()) out << "; " << r.diagnosis;
     return out.str();
 }
 
 inline Report refused(Report report, const std::string& why) {
     report.verdict = Verdict::fail;
     report.failed = 1;
+    report.diagnosis = why;
     report.text = "fail: " + why;
     return report;
 }
 
 }  // namespace detail
+
+// The gradient of sum(v * f(x)) by finite differences, element by element, and how far each may be off.
+struct Gradient {
+    Vector value, tolerance;
+};
+template <class F>
+Gradient numeric_gradient(F&& f, View x, View v, const Options& options = {}) {
+    using namespace detail;
+    const Steps steps(x, options);
+    const Vector y = f(x);
+    Gradient result{Vector(x.size()), Vector(x.size())};
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        Probe direction{static_cast<std::ptrdiff_t>(i), Vector(x.size(), 0.0)};
+        direction.values[i] = 1;
+        const auto differences = quotients(f, x, direction, steps.scale, steps.smallest);
+        std::array<double, kLevels> projected{};
+        for (int level = 0; level < kLevels; ++level) projected[level] = dot(differences[level], v);
+        const Estimate estimate = extrapolate(projected);
+        result.value[i] = estimate.value / steps.scale[i];
+        result.tolerance[i] = (10 * estimate.error +
+                               options.floor * std::max(length_of_terms(y, v), std::abs(estimate.value))) /
+                              steps.scale[i];
+    }
+    return result;
+}
 
 // Compares vjp(x, v) with finite differences of f at x. f(View) and vjp(View, View) return Vectors;
 // exceptions they throw pass through. Fails on results of a wrong size and on a vjp that is not finite.
@@ -243,11 +299,10 @@ Report check(F&& f, Vjp&& vjp, View x, const Options& options = {}) {
     report.full = x.size() * y.size() <= options.full_jacobian;
     report.runs = 1;
 
-    // Directions are scaled element by element, so that x = 1000 is moved further than x = 1.
-    Vector scale(x.size());
-    for (std::size_t i = 0; i < x.size(); ++i)
-        scale[i] = std::exp2(std::floor(std::log2(std::max(1.0, std::abs(x[i])))));
-    const double smallest = std::exp2(std::round(std::log2(std::cbrt(options.epsilon))));
+    const Parts inputs = parts_or(options.inputs, "x", x.size()),
+                outputs = parts_or(options.outputs, "y", y.size());
+    const Steps steps(x, options);
+    const Vector& scale = steps.scale;
 
     Random random(options.seed);
     const std::vector<Probe> cotangents = probes(y.size(), report.full, options, random);
@@ -270,7 +325,7 @@ Report check(F&& f, Vjp&& vjp, View x, const Options& options = {}) {
     double largest = 0;
     bool all_zero = true;
     for (const Probe& u : directions) {
-        const auto differences = quotients(f, x, u, scale, smallest);
+        const auto differences = quotients(f, x, u, scale, steps.smallest);
         report.runs += 2 * kLevels;
         for (const Vector& difference : differences)
             if (difference.size() != y.size())
@@ -335,11 +390,116 @@ Report check(F&& f, Vjp&& vjp, View x, const Options& options = {}) {
         }
     }
     report.compared = pairs.size();
+    if (report.compared)
+        report.where = "d " + element_of(outputs, report.worst.output) + " / d " +
+                       element_of(inputs, report.worst.input);
     report.verdict = report.failed         ? Verdict::fail
                      : report.inconclusive ? Verdict::inconclusive
                                            : Verdict::pass;
+    if (report.failed && (report.full || x.size() <= options.diagnosis)) {
+        Block all{{"x", {x.size()}}, {"y", {y.size()}}, report.full ? y.size() : 1};
+        if (report.full) {
+            for (Vector* values : {&all.analytic, &all.numeric, &all.tolerance})
+                values->resize(y.size() * x.size());
+            for (const Pair& pair : pairs) {
+                if (pair.at.input < 0 || pair.at.output < 0) continue;
+                const auto input = static_cast<std::size_t>(pair.at.input);
+                const std::size_t k = all.at(static_cast<std::size_t>(pair.at.output), input);
+                all.analytic[k] = pair.at.analytic / scale[input];
+                all.numeric[k] = pair.at.numeric / scale[input];
+                all.tolerance[k] = pair.at.tolerance / scale[input];
+            }
+        } else {
+            Vector v(y.size());
+            for (double& value : v) value = random.sign() * (0.5 + random.unit());
+            Gradient numeric = numeric_gradient(f, x, v, options);
+            report.runs += 2 * kLevels * x.size();
+            all.analytic = vjp(x, View(v));
+            all.numeric = std::move(numeric.value);
+            all.tolerance = std::move(numeric.tolerance);
+        }
+        Finding finding = diagnose(inputs, outputs, all);
+        report.pattern = std::move(finding.pattern);
+        report.diagnosis = std::move(finding.words);
+    }
     report.text = describe(report);
     return report;
 }
 
+// The same for float: f(std::span<const float>) and vjp(std::span<const float>, std::span<const float>)
+// return std::vector<float>. x is moved by less than 2^-22 of it (of 1, where it is smaller), so that the
+// points of the finite differences are floats exactly. An epsilon below float's stands for Options::single().
+template <class F, class Vjp>
+Report check(F&& f, Vjp&& vjp, std::span<const float> x, Options options = Options::single()) {
+    const Options least = Options::single();
+    if (options.epsilon < least.epsilon) {
+        options.epsilon = least.epsilon;
+        options.floor = std::max(options.floor, least.floor);
+        options.largest_tolerance = std::max(options.largest_tolerance, least.largest_tolerance);
+    }
+    Vector point(x.begin(), x.end());
+    const detail::Steps steps(point, options);
+    for (std::size_t i = 0; i < point.size(); ++i)
+        point[i] = std::round(point[i] / steps.scale[i] * 0x1p22) * 0x1p-22 * steps.scale[i];
+    auto narrow = [](View values) {
+        std::vector<float> result(values.size());
+        for (std::size_t i = 0; i < values.size(); ++i) result[i] = static_cast<float>(values[i]);
+        return result;
+    };
+    auto wide = [](const std::vector<float>& values) { return Vector(values.begin(), values.end()); };
+    return check([&](View at) { return wide(f(std::span<const float>(narrow(at)))); },
+                 [&](View at, View v) {
+                     return wide(vjp(std::span<const float>(narrow(at)), std::span<const float>(narrow(v))));
+                 },
+                 View(point), options);
+}
+
+// Several lines for people: what is wrong, where, by how much, and what it looks like.
+inline std::string explain(const Report& r) {
+    using detail::number;
+    std::string text = std::string(name_of(r.verdict)) + ": " + std::to_string(r.failed + r.inconclusive) +
+                       " of " + std::to_string(r.compared) +
+                       (r.full ? " elements of the Jacobian" : " projections and probes") +
+                       (r.failed         ? " wrong"
+                        : r.inconclusive ? " cannot be told"
+                                         : "") +
+                       '\n';
+    if (r.pass()) text = r.text + '\n';
+    if (r.compared && !r.pass()) {
+        const double error = std::abs(r.worst.analytic - r.worst.numeric);
+        text += "  worst      " + r.where + '\n';
+        text += "  the vjp    " + number(r.worst.analytic, 12) + '\n';
+        text += "  f itself   " + number(r.worst.numeric, 12) + " +- " + number(r.worst.tolerance, 2) +
+                "  (finite differences, extrapolated to step 0)\n";
+        text += "  error      " + number(error, 3) + ", " + number(error / std::abs(r.worst.numeric), 3) +
+                " relative\n";
+    }
+    if (r.verdict == Verdict::inconclusive)
+        text +=
+            "  the error bar is too wide for a verdict: a kink, a jump or noise close to x, or a sum in f "
+            "that\n"
+            "  swallows what changes; try another x\n";
+    if (!r.diagnosis.empty()) text += "  diagnosis  " + r.diagnosis + '\n';
+    return text;
+}
+
+// One object; NaN and infinity, which JSON lacks, as null.
+inline std::string to_json(const Report& r) {
+    auto number = [](double value) { return std::isfinite(value) ? detail::number(value, 17) : "null"; };
+    auto count = [](std::size_t value) { return std::to_string(value); };
+    const std::string truth[]{"false", "true"};
+    return "{\"verdict\": " + detail::quoted(name_of(r.verdict)) + ", \"pass\": " + truth[r.pass()] +
+           ", \"inputs\": " + count(r.inputs) + ", \"outputs\": " + count(r.outputs) +
+           ", \"compared\": " + count(r.compared) + ", \"failed\": " + count(r.failed) +
+           ", \"inconclusive\": " + count(r.inconclusive) + ", \"full\": " + truth[r.full] +
+           ", \"runs\": " + count(r.runs) + ", \"worst\": {\"where\": " + detail::quoted(r.where) +
+           ", \"analytic\": " + number(r.worst.analytic) + ", \"numeric\": " + number(r.worst.numeric) +
+           ", \"tolerance\": " + number(r.worst.tolerance) + "}" +
+           ", \"worst_relative_error\": " + number(r.worst_relative_error) +
+           ", \"tolerance\": " + number(r.tolerance) + ", \"pattern\": " + detail::quoted(r.pattern) +
+           ", \"diagnosis\": " + detail::quoted(r.diagnosis) + "}";
+}
+
 }  // namespace microtome::gradcheck
+
+#endif

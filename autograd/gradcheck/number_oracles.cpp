@@ -30,31 +30,19 @@ double largest(View values) {
     return result;
 }
 
-Options options_for(const OpFunction& function) {
-    Options options;
-    if (!function.double_only()) {
-        // Differences of rounded numbers: the best that f32 allows.
-        options.epsilon = 0x1p-23;
-        options.floor = 1e-3;
-        options.largest_tolerance = 2e-2;
-    }
-    return options;
-}
-
-void judge(Oracle& oracle, const std::string& sample, const Report& report, const Specs& inputs,
-           const char* input_letter, const Specs& outputs, const char* output_letter) {
+void judge(Oracle& oracle, const std::string& sample, const Report& report) {
     if (report.compared) oracle.measured(report.worst_relative_error, report.tolerance);
     if (report.pass()) return;
     if (report.compared == 0) return oracle.fail(sample, report.text);
     std::ostringstream text;
     text.precision(10);
     text << name_of(report.verdict) << ", " << report.failed + report.inconclusive << " of "
-         << report.compared << ": d " << element_name(report.worst.output, output_letter, outputs) << " / d "
-         << element_name(report.worst.input, input_letter, inputs) << ", analytic " << report.worst.analytic
-         << ", numeric " << report.worst.numeric;
+         << report.compared << ": " << report.where << ", analytic " << report.worst.analytic << ", numeric "
+         << report.worst.numeric;
     text.precision(2);
     text << " +- " << report.worst.tolerance;
-    oracle.fail(sample, text.str());
+    oracle.fail({sample, text.str(), report.where, report.worst.analytic, report.worst.numeric,
+                 report.worst.tolerance, report.pattern, report.diagnosis});
 }
 
 Specs floating(const Specs& specs) {
@@ -86,44 +74,58 @@ Vector condition(const Vector& outputs, double size, View point, const std::func
 
 }  // namespace
 
+Options options_for(const OpFunction& function, uint64_t seed) {
+    // Differences of rounded numbers where f32 is involved.
+    Options options = function.double_only() ? Options() : Options::single();
+    options.seed = seed;
+    options.inputs = parts_of(function.variable_specs(), "x");
+    options.outputs = parts_of(floating(function.output_specs()), "y");
+    return options;
+}
+
+Report first_order(const OpFunction& function, uint64_t seed) {
+    return check([&](View x) { return function.forward(x); },
+                 [&](View x, View v) { return function.vjp(x, v); }, function.point(),
+                 options_for(function, seed));
+}
+
+Report second_order(const OpFunction& function, uint64_t seed) {
+    Vector x_and_v = function.point();
+    const Vector v = lively(function.outputs(), seed + 6);
+    x_and_v.insert(x_and_v.end(), v.begin(), v.end());
+    Options options = options_for(function, seed);
+    options.full_jacobian = kFullSecondOrder;
+    options.projections = 4;
+    options.probes = 2;
+    const Parts cotangents = parts_of(floating(function.output_specs()), "g");
+    options.inputs.insert(options.inputs.end(), cotangents.begin(), cotangents.end());
+    options.outputs = parts_of(function.variable_specs(), "gradient of x");
+    return check([&](View point) { return function.gradient_of(point); },
+                 [&](View point, View w) { return function.second(point, w); }, x_and_v, options);
+}
+
 void check_first_order(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
     oracle.each(set.samples, [&](const OpSample& sample) {
-        const OpFunction function(op, sample);
-        const Report report = check([&](View x) { return function.forward(x); },
-                                    [&](View x, View v) { return function.vjp(x, v); }, function.point(),
-                                    options_for(function));
-        judge(oracle, sample.name, report, function.variable_specs(), "x", floating(function.output_specs()),
-              "y");
+        judge(oracle, sample.name, first_order(OpFunction(op, sample), oracle.seed()));
     });
 }
 
 void check_second_order(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
     oracle.each(set.samples, [&](const OpSample& sample) {
         const OpFunction function(op, sample);
+        if (op.second_order != SecondOrder::none)
+            return judge(oracle, sample.name, second_order(function, oracle.seed()));
+        oracle.require(!op.second_order_reason.empty(), sample.name, "no reason for having none");
+        if (function.point().empty() || function.outputs() == 0) return;
         Vector x_and_v = function.point();
         const Vector v = lively(function.outputs(), 7);
         x_and_v.insert(x_and_v.end(), v.begin(), v.end());
-        if (op.second_order == SecondOrder::none) {
-            oracle.require(!op.second_order_reason.empty(), sample.name, "no reason for having none");
-            if (function.point().empty() || function.outputs() == 0) return;
-            try {
-                function.second(x_and_v, signs(function.point().size(), 8), true);
-            } catch (const TapeError&) {
-                return;
-            }
-            oracle.fail(sample.name, "has no second order, yet asking for it is no TapeError");
+        try {
+            function.second(x_and_v, signs(function.point().size(), 8), true);
+        } catch (const TapeError&) {
             return;
         }
-        Options options = options_for(function);
-        options.full_jacobian = kFullSecondOrder;
-        options.projections = 4;
-        options.probes = 2;
-        const Report report =
-            check([&](View point) { return function.gradient_of(point); },
-                  [&](View point, View w) { return function.second(point, w); }, x_and_v, options);
-        Specs inputs = function.variable_specs();
-        for (const Spec& spec : floating(function.output_specs())) inputs.push_back(spec);
-        judge(oracle, sample.name, report, inputs, "(x,g)", function.variable_specs(), "gradient of x");
+        oracle.fail(sample.name, "has no second order, yet asking for it is no TapeError");
     });
 }
 

@@ -13,13 +13,17 @@ namespace microtome::gradcheck {
 // Collects what an oracle finds into its row.
 class Oracle {
   public:
-    Oracle(std::string_view op, std::string_view name) {
+    Oracle(std::string_view op, std::string_view name, uint64_t seed = 1) : seed_(seed) {
         row_.op = op;
         row_.oracle = name;
     }
 
+    uint64_t seed() const { return seed_; }  // of what the oracle draws
     void sample() { ++row_.samples; }
-    void fail(std::string_view sample, std::string_view what);
+    void fail(std::string_view sample, std::string_view what) {
+        fail(Failure{std::string(sample), std::string(what)});
+    }
+    void fail(Failure failure);
     void require(bool condition, std::string_view sample, std::string_view what) {
         if (!condition) fail(sample, what);
     }
@@ -42,11 +46,22 @@ class Oracle {
 
   private:
     Row row_;
+    uint64_t seed_;
     int failures_ = 0;
 };
 
 // "x1(0,2)" for element `index` of the tensors one after another; "random x" for -1.
 std::string element_name(std::ptrdiff_t index, const char* letter, const Specs& specs);
+
+// What gradcheck.hpp calls the parts of a vector: x0, x1, ... for the floating ones among the tensors.
+Parts parts_of(const Specs& specs, const std::string& letter);
+
+// Options of finite differences for this op: what its precision allows, and the names of its tensors.
+Options options_for(const OpFunction& function, uint64_t seed);
+
+// The vjp of the sample, and the vjp of its vjp as a function of (x, cotangent), by finite differences.
+Report first_order(const OpFunction& function, uint64_t seed);
+Report second_order(const OpFunction& function, uint64_t seed);
 
 // What the op itself says: contract_oracles.cpp.
 void check_samples(Oracle&, const OpInfo&, const SampleSet&);
@@ -63,5 +78,30 @@ void check_second_order(Oracle&, const OpInfo&, const SampleSet&);
 void check_cotangents(Oracle&, const OpInfo&, const SampleSet&);
 void check_kinks(Oracle&, const OpInfo&, const SampleSet&);
 void check_f32(Oracle&, const OpInfo&, const SampleSet&);
+
+// The list of them, in the order in which they are run: oracle_list.cpp.
+struct OracleInfo {
+    std::string_view name;
+    bool judges_gradients;  // a wrong vjp may make it fail, so mutants are shown to it
+    // Why it cannot apply to an op, in words; empty: it applies.
+    std::string (*hole)(const OpInfo&, const SampleSet&);
+    void (*run)(Oracle&, const OpInfo&, const SampleSet&);
+};
+const std::vector<OracleInfo>& oracles();
+
+// One oracle on some samples of an op, with whatever it throws turned into a failure.
+Row run_oracle(const OracleInfo& oracle, const OpInfo& op, const SampleSet& set, uint64_t seed = 1);
+
+// Fills in a failed row what the failures look like, how small the sample may be made, and how to see them
+// again.
+void explain_failures(Row& row, const OracleInfo& oracle, const OpInfo& op, const SampleSet& set,
+                      uint64_t seed);
+
+// The sample with its inputs cut to these shapes (their first elements along each axis). ShapeError where one
+// is larger than the input, or has another rank.
+OpSample cut_to(const OpSample& sample, const std::vector<Shape>& shapes);
+// "(4,5),(5)" and back; OptionsError.
+std::string shapes_text(const std::vector<Shape>& shapes);
+std::vector<Shape> parse_shapes(const std::string& text);
 
 }  // namespace microtome::gradcheck

@@ -1,5 +1,4 @@
-# Compiles ops that break the contract of autograd/op.hpp and reads what the compiler says about them; and the
-# gradient checker's header on its own.
+# Compiles ops that break the contract of autograd/op.hpp and reads what the compiler says about them.
 # COMPILER, SOURCE (the tree) and SCRATCH (a folder for what comes out) are given.
 set(here ${SOURCE}/tests/autograd/contract)
 
@@ -9,15 +8,6 @@ function(compile)
   set(result ${result} PARENT_SCOPE)
   set(output "${output}" PARENT_SCOPE)
 endfunction()
-
-# The checker's header needs nothing of the tree: out of it, it compiles.
-file(WRITE ${SCRATCH}/standalone/main.cpp "#include \"gradcheck.hpp\"\n")
-file(COPY ${SOURCE}/autograd/gradcheck/gradcheck.hpp DESTINATION ${SCRATCH}/standalone)
-execute_process(COMMAND ${COMPILER} -std=c++20 -fsyntax-only ${SCRATCH}/standalone/main.cpp
-  RESULT_VARIABLE result ERROR_VARIABLE output)
-if(NOT result EQUAL 0)
-  message(FATAL_ERROR "gradcheck.hpp does not stand alone:\n${output}")
-endif()
 
 compile(-fsyntax-only ${here}/whole_op.cpp)
 if(NOT result EQUAL 0)

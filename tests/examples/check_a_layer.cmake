@@ -1,0 +1,30 @@
+# The gradient checker is one header: from a folder with nothing else in it, the example compiles without a warning,
+# with every compiler at hand, passes a right layer, and names the mistake in a wrong one.
+# COMPILER, HEADER (as installed), EXAMPLE and SCRATCH (a folder for all that) are given.
+file(REMOVE_RECURSE ${SCRATCH})
+file(COPY ${HEADER} DESTINATION ${SCRATCH}/microtome)
+find_program(GCC NAMES g++)
+find_program(CLANG NAMES clang++)
+set(compilers ${COMPILER})
+foreach(other GCC CLANG)
+  if(${other})
+    list(APPEND compilers ${${other}})
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES compilers)
+
+foreach(compiler IN LISTS compilers)
+  execute_process(COMMAND ${compiler} -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Werror -I${SCRATCH} ${EXAMPLE}
+    -o ${SCRATCH}/layer RESULT_VARIABLE status ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "with ${compiler} the header does not stand alone:\n${output}")
+  endif()
+  execute_process(COMMAND ${SCRATCH}/layer RESULT_VARIABLE status OUTPUT_VARIABLE output)
+  if(NOT status EQUAL 0 OR NOT output MATCHES "^pass: 6 inputs, 2 outputs")
+    message(FATAL_ERROR "expected the layer to pass, got ${status}: ${output}")
+  endif()
+  execute_process(COMMAND ${SCRATCH}/layer wrong RESULT_VARIABLE status OUTPUT_VARIABLE output)
+  if(NOT status EQUAL 1 OR NOT output MATCHES "d w.*diagnosis  the gradient of w has the factor 2")
+    message(FATAL_ERROR "expected the mistake to be named, got ${status}: ${output}")
+  endif()
+endforeach()
