@@ -3,6 +3,7 @@
 #include "tensor/kernels/parallel.hpp"
 
 #include <algorithm>
+#include <vector>
 
 namespace microtome {
 namespace {
@@ -58,35 +59,56 @@ bool beats(T x, T most) {
     return (x > most) | (x != x);
 }
 
-template <class T>
-void max_pool_row(const PoolShape& s, const T* image, T* y, uint8_t* winner, int64_t i) {
-    for (int64_t j = 0; j < s.ow; ++j, y += s.c, winner += winner ? s.c : 0) {
-        bool first = true;
-        for (int64_t p = 0; p < s.kernel_h; ++p) {
-            int64_t row = i * s.stride_h - s.pad_top + p;
-            if (row < 0 || row >= s.h) continue;
-            for (int64_t q = 0; q < s.kernel_w; ++q) {
-                int64_t column = j * s.stride_w - s.pad_left + q;
-                if (column < 0 || column >= s.w) continue;
-                const T* x = image + (row * s.w + column) * s.c;
-                const auto index = static_cast<uint8_t>(p * s.kernel_w + q);
-                if (first) {
-                    std::copy(x, x + s.c, y);
-                    if (winner) std::fill(winner, winner + s.c, index);
-                } else if (winner) {
-#pragma omp simd
-                    for (int64_t c = 0; c < s.c; ++c) {
-                        bool wins = beats(x[c], y[c]);
-                        y[c] = wins ? x[c] : y[c];
-                        winner[c] = wins ? index : winner[c];
-                    }
-                } else {
-#pragma omp simd
-                    for (int64_t c = 0; c < s.c; ++c) y[c] = beats(x[c], y[c]) ? x[c] : y[c];
-                }
-                first = false;
+// The pixels of one window that lie inside the image, rows and columns counted within the window.
+struct Inside {
+    int64_t first_row, last_row, first_column, last_column;  // the last ones are inside, too
+
+    Inside(const PoolShape& s, int64_t i, int64_t j) {
+        const int64_t top = i * s.stride_h - s.pad_top, left = j * s.stride_w - s.pad_left;
+        first_row = std::max<int64_t>(-top, 0), last_row = std::min(s.kernel_h, s.h - top) - 1;
+        first_column = std::max<int64_t>(-left, 0), last_column = std::min(s.kernel_w, s.w - left) - 1;
+    }
+};
+
+// Channels of one window, few enough to stay in registers while its pixels are looked at; `x` is the window's
+// first pixel, which may lie outside.
+template <int Channels, class T>
+void max_pool_channels(const PoolShape& s, const Inside& window, const T* x, T* y, uint8_t* winner) {
+    auto number_of = [&](int64_t p, int64_t q) { return static_cast<int32_t>(p * s.kernel_w + q); };
+    auto pixel_at = [&](int64_t p, int64_t q) { return x + (p * s.w + q) * s.c; };
+    T most[Channels];
+    int32_t index[Channels];
+    for (int c = 0; c < Channels; ++c) {
+        most[c] = pixel_at(window.first_row, window.first_column)[c];
+        index[c] = number_of(window.first_row, window.first_column);
+    }
+    for (int64_t p = window.first_row; p <= window.last_row; ++p)
+        for (int64_t q = window.first_column; q <= window.last_column; ++q) {
+            const T* pixel = pixel_at(p, q);
+            const int32_t number = number_of(p, q);
+            for (int c = 0; c < Channels; ++c) {
+                const bool wins = beats(pixel[c], most[c]);
+                most[c] = wins ? pixel[c] : most[c];
+                index[c] = wins ? number : index[c];
             }
         }
+    for (int c = 0; c < Channels; ++c) y[c] = most[c];
+    if (winner)
+        for (int c = 0; c < Channels; ++c) winner[c] = static_cast<uint8_t>(index[c]);
+}
+
+template <class T>
+void max_pool_row(const PoolShape& s, const T* image, T* y, uint8_t* winner, int64_t i) {
+    for (int64_t j = 0; j < s.ow; ++j) {
+        const Inside window(s, i, j);
+        const T* x = image + ((i * s.stride_h - s.pad_top) * s.w + j * s.stride_w - s.pad_left) * s.c;
+        int64_t c = 0;
+        auto take = [&]<int Channels>() {
+            for (; c + Channels <= s.c; c += Channels, y += Channels, winner += winner ? Channels : 0)
+                max_pool_channels<Channels>(s, window, x + c, y, winner);
+        };
+        take.template operator()<16>();
+        take.template operator()<1>();
     }
 }
 
@@ -202,15 +224,21 @@ void max_unpool2d(const PoolShape& s, const Tensor& g, const Tensor& winner, Ten
             });
             return;
         }
+        std::vector<int64_t> offsets;  // of a window's pixels from its first
+        for (int64_t p = 0; p < s.kernel_h; ++p)
+            for (int64_t q = 0; q < s.kernel_w; ++q) offsets.push_back((p * s.w + q) * s.c);
         // Windows may overlap, so an image is one thread's work.
         parallel_rows(s.n, s.h * s.w * s.c, context, [&](int64_t n) {
             T* image = destination + n * s.h * s.w * s.c;
             std::fill(image, image + s.h * s.w * s.c, T(0));
             int64_t at = n * s.oh * s.ow * s.c;
             for (int64_t i = 0; i < s.oh; ++i)
-                for (int64_t j = 0; j < s.ow; ++j)
+                for (int64_t j = 0; j < s.ow; ++j) {
+                    const int64_t first =
+                        ((i * s.stride_h - s.pad_top) * s.w + j * s.stride_w - s.pad_left) * s.c;
                     for (int64_t c = 0; c < s.c; ++c, ++at)
-                        image[source_pixel(s, i, j, winners[at]) * s.c + c] += source[at];
+                        image[first + offsets[winners[at]] + c] += source[at];
+                }
         });
     });
 }
