@@ -18,7 +18,7 @@ int bench(const BenchOptions& options) {
     if (!options.json.empty()) file.emplace(options.json);
     std::vector<BenchRow> rows;
     int status =
-        options.suite == "gemm" ? bench_gemm(std::cout, rows) : bench_step(options.batch, std::cout, rows);
+        options.suite == "gemm" ? bench_gemm(std::cout, rows) : bench_step(options.step, std::cout, rows);
     if (!file) return status;
 
     JsonWriter json(JsonWriter::Layout::pretty);

@@ -1,14 +1,15 @@
 // `microtome bench`: how fast the kernels are on this machine, beside what it could do at best.
 #pragma once
 
-#include <cstdint>
+#include "apps/bench_step.hpp"
+
 #include <string>
 
 namespace microtome::apps {
 
 struct BenchOptions {
     std::string suite = "gemm";
-    int64_t batch = 32;  // images in a step
+    StepOptions step{};  // of the suite step
     std::string json;    // a file for the rows; empty: none
 };
 

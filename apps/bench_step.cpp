@@ -1,15 +1,16 @@
 #include "apps/bench_step.hpp"
 
+#include "autograd/image_plan.hpp"
 #include "autograd/ops/losses.hpp"
 #include "autograd/ops/reductions.hpp"
-#include "autograd/plan.hpp"
 #include "autograd/tape.hpp"
 #include "base/error.hpp"
-#include "nn/models/cnn.hpp"
+#include "nn/models/registry.hpp"
 #include "nn/optimizers.hpp"
 #include "nn/summary.hpp"
 #include "tensor/random.hpp"
 
+#include <algorithm>
 #include <iomanip>
 #include <optional>
 
@@ -17,87 +18,150 @@ namespace microtome::apps {
 namespace {
 
 constexpr double kSeconds = 3;  // for each step
-constexpr int64_t kSize = 180, kClasses = 5;
+const std::vector<std::string> kSteps{"forward", "input_gradient", "exact_input_gradient",
+                                      "tape_input_gradient", "training"};
 
-Tensor random_images(int64_t batch) {
-    Tensor images(Spec{{batch, kSize, kSize, 3}, Dtype::f32, kCpu});
-    fill_uniform({.seed = 1, .purpose = purpose_of("bench")}, images);
-    return images;
-}
+class StepBench {
+  public:
+    StepBench(const StepOptions& options, std::ostream& out, std::vector<BenchRow>& rows)
+        : options_(options), out_(out), rows_(rows) {
+        for (const std::string& step : options.steps)
+            if (std::find(kSteps.begin(), kSteps.end(), step) == kSteps.end())
+                throw OptionsError("bench",
+                                   str("expected steps among forward, input_gradient, "
+                                       "exact_input_gradient, tape_input_gradient and training, got '",
+                                       step, "'"));
+        if (options.batch < 0 || options.size < 0)
+            throw OptionsError("bench", str("expected a batch and a size of 0 or more, got ", options.batch,
+                                            " and ", options.size));
+        ModelOptions model;
+        model.image.height = model.image.width = options.size;
+        model = complete_options(options.architecture, model);
+        model_ = make_model(options.architecture, model);
+        model_->initialize(1);
+        batch_ = options.batch > 0 ? options.batch : options.architecture == "cnn" ? 32 : 8;
+        x_ = Tensor(
+            Spec{{batch_, model.image.height, model.image.width, model.image.channels}, Dtype::f32, kCpu});
+        fill_uniform({.seed = 1, .purpose = purpose_of("bench")}, x_);
+        labels_ = Tensor(Spec{{batch_}, Dtype::i64, kCpu});
+        auto values = labels_.mutable_data<int64_t>();
+        for (int64_t i = 0; i < batch_; ++i) values[i] = i % model.classes;
 
-Tensor labels(int64_t batch) {
-    Tensor result(Spec{{batch}, Dtype::i64, kCpu});
-    auto values = result.mutable_data<int64_t>();
-    for (int64_t i = 0; i < batch; ++i) values[i] = i % kClasses;
-    return result;
-}
+        const Summary layers = summary(*model_, x_.shape().with(0, 1));
+        forward_ = 2.0 * static_cast<double>(layers.multiply_adds * batch_);
+        for (const LayerRow& row : layers.rows)
+            if (row.kind == "Conv2d" && first_layer_ == 0)
+                first_layer_ = 2.0 * static_cast<double>(row.multiply_adds * batch_);
+    }
 
-}  // namespace
+    void run() {
+        out_ << options_.architecture << ", " << x_.size(1) << " x " << x_.size(2) << ", batch " << batch_
+             << ", " << thread_limit() << (thread_limit() == 1 ? " thread\n" : " threads\n");
+        for (const std::string& step : options_.steps.empty() ? kSteps : options_.steps) {
+            if (step == "forward") forward();
+            if (step == "input_gradient") planned(step, false);
+            if (step == "exact_input_gradient") planned(step, true);
+            if (step == "tape_input_gradient") on_the_tape(step);
+            if (step == "training") training(step);
+        }
+    }
 
-int bench_step(int64_t batch, std::ostream& out, std::vector<BenchRow>& rows) {
-    if (batch < 1) throw OptionsError("bench", str("expected a batch of 1 or more, got ", batch));
-    Cnn model;
-    model.initialize(1);
-    const Tensor x = random_images(batch), y = labels(batch);
-    const Summary layers = summary(model, {1, kSize, kSize, 3});
-    const double forward_operations = 2.0 * static_cast<double>(layers.multiply_adds * batch);
-    double first_layer_operations = 0;
-    for (const LayerRow& row : layers.rows)
-        if (row.kind == "Conv2d" && first_layer_operations == 0)
-            first_layer_operations = 2.0 * static_cast<double>(row.multiply_adds * batch);
+  private:
+    ImagePlan plan(bool exact) const {
+        return ImagePlan({x_.shape().with(0, 1), x_.dtype()}, {}, {},
+                         [this](const Tensors& in) { return (*model_)(in[0]); }, {.exact = exact});
+    }
 
-    const auto flags = out.flags();
-    out << "lung CNN, " << kSize << " x " << kSize << ", batch " << batch << ", " << thread_limit()
-        << " threads\n"
-        << std::fixed;
-    const auto measure = [&](const char* name, double operations, const std::function<void()>& work) {
-        work();  // whatever is made once (moments, an arena's pages) is there before counting begins
+    // The gradient of the summed losses by the logits, as an attack gets it.
+    Tensor loss_gradient(const Tensor& logits) const {
+        Tape tape;
+        tape.watch(logits);
+        return tape.gradient(cross_entropy(logits, labels_), logits);
+    }
+
+    void forward() {
+        std::optional<ImagePlan> made;  // counted: a plan's memory is part of what the step takes
+        measure(
+            "forward", forward_,
+            [&] {
+                if (!made) made.emplace(plan(false));
+                made->logits({x_});
+            },
+            [&] { made.reset(); });
+    }
+    void planned(const std::string& name, bool exact) {
+        std::optional<ImagePlan> made;
+        measure(
+            name, 2 * forward_,
+            [&] {
+                if (!made) made.emplace(plan(exact));
+                made->vjp(loss_gradient(made->logits({x_})));
+            },
+            [&] { made.reset(); });
+    }
+    void on_the_tape(const std::string& name) {
+        measure(name, 2 * forward_, [&] {
+            Tape tape;
+            tape.watch(x_);
+            tape.gradient(cross_entropy((*model_)(x_), labels_), x_, Tape::After::release);
+        });
+    }
+    void training(const std::string& name) {
+        model_->train();
+        Adam optimizer(*model_, {});
+        measure(name, 3 * forward_ - first_layer_, [&] {
+            Tape tape;
+            tape.watch(model_->parameters());
+            Tensor loss = mean(cross_entropy((*model_)(x_, {.seed = 1, .step = 0}), labels_));
+            optimizer.step(tape.gradient(loss, model_->parameters(), Tape::After::release));
+        });
+        model_->eval();
+    }
+
+    void measure(
+        const std::string& name, double operations, const std::function<void()>& work,
+        const std::function<void()>& start_anew = [] {}) {
+        work();  // whatever is made once (an optimizer's moments) is there before counting begins
+        start_anew();
         const std::size_t held = memory_use().current;
         reset_peak_memory();
         work();
-        BenchRow row{.suite = "step", .name = str("lung_cnn ", name)};
+        work();
+        BenchRow row{.suite = "step", .name = str(options_.architecture, " ", name)};
         row.peak_bytes = memory_use().peak - held;
         const double peak_before = peak_gflops(thread_limit());
         row.seconds = median_seconds(work, kSeconds);
         row.peak_gflops = std::max(peak_before, peak_gflops(thread_limit()));
         row.gflops = 1e-9 * operations / row.seconds;
         row.share_of_peak = row.gflops / row.peak_gflops;
-        row.images_per_second = static_cast<double>(batch) / row.seconds;
-        out << "    " << std::left << std::setw(32) << row.name << std::right << std::setprecision(1)
-            << std::setw(8) << row.images_per_second << " images/s" << std::setw(8) << row.gflops << " GF/s"
-            << std::setw(5) << std::setprecision(0) << 100 * row.share_of_peak << " % of peak" << std::setw(8)
-            << static_cast<double>(row.peak_bytes) / 1e6 << " MB\n"
-            << std::flush;
-        rows.push_back(row);
-    };
-
-    measure("forward", forward_operations, [&] { model(x); });
-    const auto input_gradient = [&](const Tensors& in) -> Tensors {
-        Tape tape;
-        tape.watch(in[0]);
-        return {tape.gradient(cross_entropy(model(in[0]), in[1]), in[0], Tape::After::release)};
-    };
-    measure("input_gradient", 2 * forward_operations, [&] { input_gradient({x, y}); });
-    {
-        std::optional<Plan> plan;
-        // The plan's memory is its arena, there before the first replay.
-        measure("input_gradient_plan", 2 * forward_operations, [&] {
-            if (!plan) plan = Plan::trace({x.spec(), y.spec()}, input_gradient);
-            plan->run({x, y});
-        });
-        rows.back().peak_bytes += plan->arena_bytes();
-        out << "        of which the plan's arena " << std::setprecision(0)
-            << static_cast<double>(plan->arena_bytes()) / 1e6 << " MB\n";
+        row.images_per_second = static_cast<double>(batch_) / row.seconds;
+        print(row);
+        rows_.push_back(row);
     }
-    model.train();
-    Adam optimizer(model, {});
-    measure("training", 3 * forward_operations - first_layer_operations, [&] {
-        Tape tape;
-        tape.watch(model.parameters());
-        Tensor loss = mean(cross_entropy(model(x), y));
-        optimizer.step(tape.gradient(loss, model.parameters(), Tape::After::release));
-    });
-    out.flags(flags);
+
+    void print(const BenchRow& row) const {
+        const auto flags = out_.flags();
+        out_ << std::fixed << "    " << std::left << std::setw(32) << row.name << std::right
+             << std::setprecision(1) << std::setw(8) << row.images_per_second << " images/s" << std::setw(8)
+             << row.gflops << " GF/s" << std::setw(5) << std::setprecision(0) << 100 * row.share_of_peak
+             << " % of peak" << std::setw(8) << static_cast<double>(row.peak_bytes) / 1e6 << " MB\n"
+             << std::flush;
+        out_.flags(flags);
+    }
+
+    const StepOptions& options_;
+    std::ostream& out_;
+    std::vector<BenchRow>& rows_;
+    std::unique_ptr<Module> model_;
+    int64_t batch_ = 0;
+    Tensor x_, labels_;
+    double forward_ = 0, first_layer_ = 0;  // operations
+};
+
+}  // namespace
+
+int bench_step(const StepOptions& options, std::ostream& out, std::vector<BenchRow>& rows) {
+    StepBench(options, out, rows).run();
     return 0;
 }
 

@@ -277,12 +277,24 @@ class CommandLine {
         command->footer(
             "gemm: single-precision matrix products, their share of the processor's measured peak, and\n"
             "OpenBLAS in the same run where the program was built with it.\n"
-            "step: forward pass, input gradient (on the tape and as a plan) and training step of the lung\n"
-            "study's network at 180 x 180 pixels: images per second, share of peak, peak memory.");
+            "step: forward pass, input gradient (by the plans that attacks use, and on the tape) and "
+            "training\n"
+            "step of a network, the lung study's unless --arch says otherwise: images per second, share of\n"
+            "peak, peak memory.");
         command->add_option("--suite", bench_.suite, "what to measure: gemm or step")
             ->check(CLI::IsMember({"gemm", "step"}))
             ->capture_default_str();
-        command->add_option("--batch", bench_.batch, "images in a step")->capture_default_str();
+        command
+            ->add_option("--arch", bench_.step.architecture,
+                         "step: the network, as `microtome train` calls it")
+            ->capture_default_str();
+        command->add_option("--batch", bench_.step.batch, "step: images at a time (32 for cnn, else 8)");
+        command->add_option("--size", bench_.step.size, "step: pixels a side (the network's own)");
+        command
+            ->add_option(
+                "--steps", bench_.step.steps,
+                "step: forward, input_gradient, exact_input_gradient, tape_input_gradient, training (all)")
+            ->delimiter(',');
         command->add_option("--json", bench_.json, "write the rows to this file");
     }
 
