@@ -37,16 +37,6 @@ Tensor rows(const Tensor& all, int64_t begin, int64_t n) {
     return all.view(all.shape().with(0, n), begin * each);
 }
 
-// Many weights are worth a few images each time they are read; few leave the cache to the images.
-int64_t suggested_images(const Program& one) {
-    std::size_t constants = 0;
-    for (const plan::Step& step : one.graph.steps)
-        for (int v : step.inputs)
-            if (one.graph.is_constant(v)) constants += one.graph.spec(v).bytes();
-    const std::size_t activations = one.placement.arena_bytes + one.placement.kept_bytes;
-    return std::clamp<int64_t>(static_cast<int64_t>(constants / std::max<std::size_t>(activations, 1)), 1, 4);
-}
-
 }  // namespace
 
 class ImagePlan::Implementation {
@@ -66,7 +56,7 @@ class ImagePlan::Implementation {
         if (images_at_once_ < 0)
             throw OptionsError("image plan", str("expected images_at_once of 1 or more, or 0, got ",
                                                  options.images_at_once));
-        if (images_at_once_ == 0) images_at_once_ = suggested_images(program(1));
+        if (images_at_once_ == 0) images_at_once_ = suggested_images();
         program(images_at_once_);
     }
 
@@ -128,7 +118,26 @@ class ImagePlan::Implementation {
         return found->second;
     }
 
-    Program trace(int64_t n) const {
+    // Many weights are worth a few images each time they are read; few leave the cache to the images.
+    int64_t suggested_images() {
+        const Program one = place_outside(unfused(1));
+        std::size_t constants = 0;
+        for (const plan::Step& step : one.graph.steps)
+            for (int v : step.inputs)
+                if (one.graph.is_constant(v)) constants += one.graph.spec(v).bytes();
+        const std::size_t activations = one.placement.arena_bytes + one.placement.kept_bytes;
+        return std::clamp<int64_t>(static_cast<int64_t>(constants / std::max<std::size_t>(activations, 1)), 1,
+                                   4);
+    }
+
+    Program trace(int64_t n) {
+        Program result = unfused(n);
+        if (!options_.exact) plan::fold_scales(result.graph, prepared_);
+        plan::fuse(result.graph, options_.exact, prepared_);
+        return place_outside(std::move(result));
+    }
+
+    Program unfused(int64_t n) const {
         Program result;
         plan::Tracer tracer;
         Tensors inputs;
@@ -152,10 +161,12 @@ class ImagePlan::Implementation {
         std::vector<int> all = result.inputs;
         all.push_back(result.dlogits);
         result.graph = tracer.finish(all, {result.logits, result.gradient});
-        if (!options_.exact) plan::fold_scales(result.graph);
-        plan::fuse(result.graph, options_.exact);
-        // What the caller brings: inputs, and memory for the results if steps write them there.
-        std::vector<int> outside = all;
+        return result;
+    }
+
+    // What the caller brings: inputs, and memory for the results if steps write them there.
+    static Program place_outside(Program result) {
+        std::vector<int> outside = result.graph.inputs;
         for (int v : {result.logits, result.gradient})
             if (is_written_by_a_step(result.graph, v)) outside.push_back(v);
         result.placement = plan::place(result.graph, outside);
@@ -278,6 +289,7 @@ class ImagePlan::Implementation {
     ImagePlanOptions options_;
     cpu::Isa isa_;
     int64_t images_at_once_ = 0;
+    plan::Prepared prepared_;
     std::map<int64_t, Program> programs_;  // by number of images
     std::vector<Worker> workers_;
     Tensors kept_;    // by portion

@@ -5,6 +5,7 @@
 #include "autograd/ops/matmul_op.hpp"
 #include "autograd/ops/pool_op.hpp"
 #include "autograd/plan/stages.hpp"
+#include "tensor/hash.hpp"
 #include "tensor/kernels/matmul.hpp"
 
 #include <algorithm>
@@ -88,18 +89,21 @@ const float* floats(const Graph& graph, int v) {
     return graph.values[v].data<float>().data();
 }
 
-// filters (O, ...) with those of channel o times scale[o].
-Tensor scaled_filters(const Tensor& filters, const Tensor& scale) {
-    Tensor result = filters.clone();
-    auto w = result.mutable_data<float>();
-    const auto s = scale.data<float>();
-    const std::size_t each = s.empty() ? 0 : w.size() / s.size();
-    for (std::size_t i = 0; i < w.size(); ++i) w[i] *= s[i / each];
-    return result;
+// filters (O, ...) with those of channel o times scale[o]. Each trace calculates the scale anew, so that it
+// is known by its elements.
+Tensor scaled_filters(const Tensor& filters, const Tensor& scale, Prepared& prepared) {
+    return prepared.get(str("scaled ", filters.id(), " ", hex(hash_of(scale))), [&] {
+        Tensor result = filters.clone();
+        auto w = result.mutable_data<float>();
+        const auto s = scale.data<float>();
+        const std::size_t each = s.empty() ? 0 : w.size() / s.size();
+        for (std::size_t i = 0; i < w.size(); ++i) w[i] *= s[i / each];
+        return result;
+    });
 }
 
 // conv2d, perhaps a bias, then multiply_add with a constant for each channel.
-void fold_forward(Graph& graph) {
+void fold_forward(Graph& graph, Prepared& prepared) {
     Rewriter rewriter(graph);
     for (std::size_t i = 0; i < graph.steps.size(); ++i) {
         const int conv = static_cast<int>(i);
@@ -127,14 +131,15 @@ void fold_forward(Graph& graph) {
                 sum[c] = std::fma(b[c], scale.data<float>()[c], sum[c]);
             rewriter.absorb(bias);
         }
-        graph.steps[i].inputs[1] = graph.add(scaled_filters(graph.values[graph.steps[i].inputs[1]], scale));
+        graph.steps[i].inputs[1] =
+            graph.add(scaled_filters(graph.values[graph.steps[i].inputs[1]], scale, prepared));
         norm.op = &op_info<op::Add>();
         norm.inputs = {graph.steps[i].outputs[0], graph.add(shift)};
     }
 }
 
 // multiply with a constant for each channel, then conv2d_input_gradient.
-void fold_backward(Graph& graph) {
+void fold_backward(Graph& graph, Prepared& prepared) {
     Rewriter rewriter(graph);
     for (std::size_t i = 0; i < graph.steps.size(); ++i) {
         const int conv = static_cast<int>(i);
@@ -149,19 +154,26 @@ void fold_backward(Graph& graph) {
             !(graph.spec(factors[0]) == graph.spec(gradient.inputs[0])))
             continue;
         gradient.inputs[1] =
-            graph.add(scaled_filters(graph.values[gradient.inputs[1]], graph.values[factors[1]]));
+            graph.add(scaled_filters(graph.values[gradient.inputs[1]], graph.values[factors[1]], prepared));
         gradient.inputs[0] = factors[0];
         rewriter.absorb(scale);
     }
 }
 
-using Pack = void (*)(const kernels::ConvStage&, const float*, float*);
-// The constant that a stage reads as its filters.
-int packed_filters(Graph& graph, int w, const kernels::ConvStage& stage, std::size_t count, Pack pack) {
+// The constant that a stage reads as its filters; `direction` tells forward from back.
+int packed_filters(Graph& graph, int w, const kernels::ConvStage& stage, std::string_view direction,
+                   std::size_t count, void (*pack)(const kernels::ConvStage&, const float*, float*),
+                   Prepared& prepared) {
     if (count == 0) return w;
-    Tensor packed(Spec{{static_cast<int64_t>(count)}, Dtype::f32, kCpu});
-    pack(stage, floats(graph, w), packed.mutable_data<float>().data());
-    return graph.add(packed);
+    kernels::ConvStage one = stage;  // the form does not depend on how many images there are
+    one.conv.n = 1;
+    AttributePrinter geometry;
+    ConvStageGradientAttributes{one}.each(geometry);
+    return graph.add(prepared.get(str(direction, " ", graph.values[w].id(), " ", geometry.text()), [&] {
+        Tensor packed(Spec{{static_cast<int64_t>(count)}, Dtype::f32, kCpu});
+        pack(stage, floats(graph, w), packed.mutable_data<float>().data());
+        return packed;
+    }));
 }
 
 bool halves_2x2(const PoolOptions& options) {
@@ -173,7 +185,8 @@ using PoolGates = std::map<int, int>;
 
 class ForwardFusion {
   public:
-    ForwardFusion(Graph& graph, bool exact, PoolGates& gates) : graph_(graph), exact_(exact), gates_(gates) {}
+    ForwardFusion(Graph& graph, bool exact, Prepared& prepared, PoolGates& gates)
+        : graph_(graph), exact_(exact), prepared_(prepared), gates_(gates) {}
 
     void run() {
         Rewriter rewriter(graph_);
@@ -228,9 +241,9 @@ class ForwardFusion {
 
         a.bias = bias >= 0, a.residual = residual >= 0;
         Step fused{&conv_stage(), nullptr, {first.inputs[0]}, {y}, first.phase};
-        fused.inputs.push_back(packed_filters(graph_, first.inputs[1], a.stage,
+        fused.inputs.push_back(packed_filters(graph_, first.inputs[1], a.stage, "forward",
                                               kernels::conv_stage_filters(a.stage),
-                                              kernels::pack_conv_stage_filters));
+                                              kernels::pack_conv_stage_filters, prepared_));
         if (a.bias) fused.inputs.push_back(bias);
         if (a.residual) fused.inputs.push_back(residual);
         if (gate >= 0) fused.outputs.push_back(gate);
@@ -260,10 +273,11 @@ class ForwardFusion {
 
     Graph& graph_;
     bool exact_;
+    Prepared& prepared_;
     PoolGates& gates_;
 };
 
-void fuse_gradients(Graph& graph, bool exact, const PoolGates& gates) {
+void fuse_gradients(Graph& graph, bool exact, Prepared& prepared, const PoolGates& gates) {
     Rewriter rewriter(graph);
     for (std::size_t i = 0; i < graph.steps.size(); ++i) {
         const int conv = static_cast<int>(i);
@@ -293,9 +307,9 @@ void fuse_gradients(Graph& graph, bool exact, const PoolGates& gates) {
                 }
             }
         }
-        fused.inputs[1] =
-            packed_filters(graph, first.inputs[1], a.stage, kernels::conv_stage_gradient_filters(a.stage),
-                           kernels::pack_conv_stage_gradient_filters);
+        fused.inputs[1] = packed_filters(graph, first.inputs[1], a.stage, "back",
+                                         kernels::conv_stage_gradient_filters(a.stage),
+                                         kernels::pack_conv_stage_gradient_filters, prepared);
         fused.attributes = std::make_shared<const ConvStageGradientAttributes>(a);
         rewriter.absorb(conv);
         rewriter.replace(conv, std::move(fused));
@@ -303,7 +317,7 @@ void fuse_gradients(Graph& graph, bool exact, const PoolGates& gates) {
 }
 
 // Products of anything with one constant matrix.
-void fuse_linear(Graph& graph) {
+void fuse_linear(Graph& graph, Prepared& prepared) {
     Rewriter rewriter(graph);
     for (std::size_t i = 0; i < graph.steps.size(); ++i) {
         const int product = static_cast<int>(i);
@@ -347,10 +361,15 @@ void fuse_linear(Graph& graph) {
         a.bias = bias >= 0, a.residual = residual >= 0;
         a.output = graph.spec(y).shape;
 
-        Tensor packed(
-            Spec{{static_cast<int64_t>(kernels::packed_matrix_floats(a.n, a.k))}, Dtype::f32, kCpu});
-        kernels::pack_matrix(a.n, a.k, floats(graph, first.inputs[1]), options.transpose_b,
-                             packed.mutable_data<float>().data());
+        const Tensor& matrix = graph.values[first.inputs[1]];
+        const Tensor packed =
+            prepared.get(str("matrix ", matrix.id(), options.transpose_b ? " transposed" : ""), [&] {
+                Tensor result(
+                    Spec{{static_cast<int64_t>(kernels::packed_matrix_floats(a.n, a.k))}, Dtype::f32, kCpu});
+                kernels::pack_matrix(a.n, a.k, matrix.data<float>().data(), options.transpose_b,
+                                     result.mutable_data<float>().data());
+                return result;
+            });
         Step fused{&linear_stage(), nullptr, {first.inputs[0], graph.add(packed)}, {y}, first.phase};
         if (a.bias) fused.inputs.push_back(bias);
         if (a.residual) fused.inputs.push_back(residual);
@@ -362,16 +381,16 @@ void fuse_linear(Graph& graph) {
 
 }  // namespace
 
-void fold_scales(Graph& graph) {
-    fold_forward(graph);
-    fold_backward(graph);
+void fold_scales(Graph& graph, Prepared& prepared) {
+    fold_forward(graph, prepared);
+    fold_backward(graph, prepared);
 }
 
-void fuse(Graph& graph, bool exact) {
+void fuse(Graph& graph, bool exact, Prepared& prepared) {
     PoolGates gates;
-    ForwardFusion(graph, exact, gates).run();
-    fuse_gradients(graph, exact, gates);
-    fuse_linear(graph);
+    ForwardFusion(graph, exact, prepared, gates).run();
+    fuse_gradients(graph, exact, prepared, gates);
+    fuse_linear(graph, prepared);
 }
 
 }  // namespace microtome::plan

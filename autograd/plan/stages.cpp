@@ -8,18 +8,6 @@
 namespace microtome::plan {
 namespace {
 
-void each_stage_field(const kernels::ConvStage& stage, auto&& field) {
-    const ConvShape& conv = stage.conv;
-    field("x", conv.input());
-    field("filters", conv.filters());
-    field("stride", std::array{conv.stride_h, conv.stride_w});
-    field("pad", std::array{conv.pad_top, conv.pad_bottom, conv.pad_left, conv.pad_right});
-    field("groups", conv.groups);
-    field("relu", stage.relu);
-    field("pool", stage.pool);
-    field("exact", stage.exact);
-}
-
 const float* floats(const Tensor& x) {
     return x.data<float>().data();
 }
@@ -45,21 +33,6 @@ OpInfo describe_stage(std::string_view name, std::string_view formula) {
 }
 
 }  // namespace
-
-void ConvStageAttributes::each(auto&& field) const {
-    each_stage_field(stage, field);
-    field("bias", bias);
-    field("residual", residual);
-}
-void ConvStageGradientAttributes::each(auto&& field) const {
-    each_stage_field(stage, field);
-}
-void LinearStageAttributes::each(auto&& field) const {
-    field("k", k);
-    field("n", n);
-    field("bias", bias);
-    field("residual", residual);
-}
 
 const OpInfo& conv_stage() {
     using A = ConvStageAttributes;

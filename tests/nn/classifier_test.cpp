@@ -1,7 +1,10 @@
 #include "nn/classifier.hpp"
 
 #include "autograd/ops/arithmetic.hpp"
+#include "autograd/ops/dropout.hpp"
 #include "autograd/ops/losses.hpp"
+#include "autograd/ops/shaping.hpp"
+#include "tensor/random.hpp"
 #include "tests/nn/model_test_support.hpp"
 
 #include <catch2/catch.hpp>
@@ -30,7 +33,7 @@ LoadedModel small() {
 TEST_CASE("a classifier's gradients are the model's", "[nn][classifier]") {
     LoadedModel loaded = small(), other = small();
     Module& model = *loaded.model;
-    ModelClassifier classifier(std::move(loaded));
+    ModelClassifier classifier(std::move(loaded), Execution::exact_plan);
     other.model->eval();
     const uint64_t before = test::state_hash(model);
     Batch batch{.images = test::images({4, 40, 40, 3}),
@@ -94,7 +97,7 @@ TEST_CASE("a classifier can look at somebody's model", "[nn][classifier]") {
 TEST_CASE("a classifier's fingerprint is of all that its answers depend on", "[nn][classifier]") {
     LoadedModel loaded = small();
     Module& model = *loaded.model;
-    ModelClassifier classifier(std::move(loaded));
+    ModelClassifier classifier(std::move(loaded), Execution::exact_plan);
     const std::optional<uint64_t> before = classifier.fingerprint();
     REQUIRE(before);
     classifier.logits({.images = test::images({2, 40, 40, 3})});
@@ -114,5 +117,90 @@ TEST_CASE("a classifier's fingerprint is of all that its answers depend on", "[n
         CHECK(classifier.fingerprint() != before);
         named.parameter->value.copy_from(old);
         CHECK(classifier.fingerprint() == before);
+    }
+}
+
+namespace {
+
+// Multiplies by 2 to the power of how many pixels are white: it looks at elements, which no plan can.
+class Looks : public Module {
+    std::string_view kind() const override { return "Looks"; }
+    Tensor forward(const Tensor& x, const Pass&) override {
+        double white = 0;
+        for (float value : x.data<float>()) white += value == 1;
+        return reshape(x, Shape{x.size(0), x.elements() / x.size(0)}) * std::exp2(white);
+    }
+};
+
+// Noise on its input, in eval mode as well: a randomised defence.
+class Noisy : public Module {
+    std::string_view kind() const override { return "Noisy"; }
+    Tensor forward(const Tensor& x, const Pass& pass) override {
+        const Tensor ids = pass.sample_ids.defined() ? pass.sample_ids : Tensor::of(pass.ids, {x.size(0)});
+        const Tensor key = pass.key.defined() ? pass.key
+                                              : key_tensor({.seed = pass.seed,
+                                                            .restart = static_cast<uint32_t>(pass.restart),
+                                                            .step = static_cast<uint32_t>(pass.step)});
+        return reshape(dropout(x, 0.5, key, ids), Shape{x.size(0), x.elements() / x.size(0)});
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a classifier runs a plan, and the tape where none can be had", "[nn][classifier]") {
+    const Batch batch{.images = test::images({3, 40, 40, 3})};
+    const Tensor dlogits = Tensor::full({3, 3}, 0.5);
+    for (const Execution execution : {Execution::plan, Execution::exact_plan, Execution::tape}) {
+        ModelClassifier classifier(small(), execution), other(small(), Execution::tape);
+        const Tensor logits = classifier.logits(batch), expected = other.logits(batch);
+        CHECK(classifier.mode() == (execution == Execution::plan         ? "plan"
+                                    : execution == Execution::exact_plan ? "exact plan"
+                                                                         : "tape"));
+        const auto got = logits.data<float>(), want = expected.data<float>();
+        for (std::size_t i = 0; i < got.size(); ++i)
+            CHECK(got[i] == Approx(want[i]).epsilon(1e-4).margin(1e-5));
+    }
+
+    Looks looks;
+    const ModelOptions options{.classes = 12, .image = {.height = 2, .width = 2}};
+    ModelClassifier on_tape(looks, options);
+    const Tensor white = Tensor::full({1, 2, 2, 3}, 1);
+    CHECK(identical(on_tape.logits({.images = white}), Tensor::full({1, 12}, 4096)));
+    CHECK(on_tape.mode() == "tape");
+    CHECK(identical(on_tape.vjp(Tensor::full({1, 12}, 1)), Tensor::full({1, 2, 2, 3}, 4096)));
+}
+
+TEST_CASE("a classifier's plan follows its weights", "[nn][classifier]") {
+    LoadedModel loaded = small(), other = small();
+    ModelClassifier classifier(*loaded.model, loaded.card.options, Execution::exact_plan);
+    const Batch batch{.images = test::images({2, 40, 40, 3})};
+    classifier.logits(batch);
+    other.model->eval();
+    // Written to, and replaced.
+    const std::shared_ptr<Parameter> bias = loaded.model->named_parameters().back().parameter;
+    for (float& value : bias->value.mutable_data<float>()) value += 1;
+    other.model->load(loaded.model->state());
+    CHECK(identical(classifier.logits(batch), (*other.model)(batch.images)));
+    loaded.model->initialize(9);
+    other.model->load(loaded.model->state());
+    CHECK(identical(classifier.logits(batch), (*other.model)(batch.images)));
+    loaded.model->convert(Dtype::f64);
+    CHECK_THROWS_AS(classifier.logits(batch), DtypeError);  // the tape says so, not a plan of stale weights
+}
+
+TEST_CASE("a plan draws what the tape draws, query by query", "[nn][classifier]") {
+    Noisy noisy;
+    const ModelOptions options{.classes = 12, .image = {.height = 2, .width = 2}};
+    ModelClassifier plan(noisy, options), tape(noisy, options, Execution::tape);
+    const Batch batch{.images = test::images({3, 2, 2, 3}), .ids = {5, 7, 6}};
+    Tensor before;
+    for (const Query& query : {Query{1, 0, 0}, Query{2, 0, 0}, Query{1, 3, 0}, Query{1, 0, 4}}) {
+        const Tensor logits = plan.logits(batch, query);
+        CHECK(plan.mode() == "plan");
+        CHECK(identical(logits, tape.logits(batch, query)));
+        const Tensor ones = Tensor::full(logits.shape(), 1);
+        CHECK(identical(plan.vjp(ones), tape.vjp(ones)));
+        if (before.defined()) CHECK_FALSE(identical(logits, before));
+        before = logits;
     }
 }
