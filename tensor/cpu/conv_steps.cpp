@@ -61,9 +61,16 @@ void relu_in_place(float* y, int64_t elements, uint8_t* gate, int threads) {
     });
 }
 
+void gate_elements(const float* g, const uint8_t* gate, int64_t first, int64_t count, float* to) {
+    int64_t e = 0;
+    for (; e < count && (first + e) % 8 != 0; ++e)
+        to[e] = (gate[(first + e) / 8] >> ((first + e) % 8) & 1) != 0 ? g[e] : 0.0f;
+    if (e < count) elementwise().apply_gate(g + e, gate + (first + e) / 8, to + e, count - e);
+}
+
 void apply_gate(const float* g, const uint8_t* gate, int64_t elements, float* gated, int threads) {
     for_blocks(elements, threads, [&](int64_t begin, int64_t count) {
-        elementwise().apply_gate(g + begin, gate + begin / 8, gated + begin, count);
+        gate_elements(g + begin, gate, begin, count, gated + begin);
     });
 }
 
@@ -110,13 +117,12 @@ void conv_steps_gradient(const ConvStage& stage, const float* g, const uint8_t* 
     for (int64_t n = 0; n < s.n; ++n) {
         if (stage.pool)
             parallel_tasks(lines, context.threads, [&](int64_t i, int) {
-                float* top = whole + 2 * i * line;
                 const int64_t at = (n * lines + i) * windows * s.o;
-                pool_kernels().unpool(g + at, gate + at, windows, s.o, top, top + line);
+                for (int row : {0, 1})
+                    pool_kernels().unpool(g + at, gate + at, windows, s.o, row, whole + (2 * i + row) * line);
             });
         else  // an image's first bit need not be the first of a byte
-            for (int64_t e = 0, at = n * size; e < size; ++e, ++at)
-                whole[e] = (gate[at / 8] >> (at % 8) & 1) != 0 ? g[at] : 0.0f;
+            gate_elements(g + n * size, gate, n * size, size, whole);
         conv2d_input_gradient(image, whole, w, dx + n * s.h * s.w * s.c, inner);
     }
 }

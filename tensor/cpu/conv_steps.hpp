@@ -18,7 +18,10 @@ std::size_t conv_steps_gradient_workspace(const kernels::ConvStage& stage, int t
 
 // y = relu(y) and its gate (unless that is null) for all of a tensor.
 void relu_in_place(float* y, int64_t elements, uint8_t* gate, int threads);
-// g behind a gate of bits.
+// Elements [first, first + count) of a tensor behind its gate of bits; g and `to` begin with the first of
+// them.
+void gate_elements(const float* g, const uint8_t* gate, int64_t first, int64_t count, float* to);
+// All of a tensor.
 void apply_gate(const float* g, const uint8_t* gate, int64_t elements, float* gated, int threads);
 
 // The inner loops of the instruction set in use.

@@ -16,9 +16,10 @@ struct PoolTable {
     void (*relu_pool)(const float* top, const float* bottom, int64_t windows, int64_t channels, float* y,
                       uint8_t* gate);
 
-    // g where the gate says that a pixel won, 0 elsewhere.
-    void (*unpool)(const float* g, const uint8_t* gate, int64_t windows, int64_t channels, float* top,
-                   float* bottom);
+    // One of the two lines of pixels under a line of windows: g where the gate says that the pixel won, else
+    // 0.
+    void (*unpool)(const float* g, const uint8_t* gate, int64_t windows, int64_t channels, int line,
+                   float* x);
 };
 
 namespace reference {

@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "tensor/cpu/conv_steps.hpp"
+#include "tensor/cpu/direct_stage.hpp"
 
 namespace microtome::kernels {
 namespace {
@@ -22,27 +23,34 @@ Shape ConvStage::gate() const {
     return pool ? output() : Shape{(output().elements() + 7) / 8};
 }
 
-std::size_t conv_stage_filters(const ConvStage&) {
-    return 0;
+std::size_t conv_stage_filters(const ConvStage& stage) {
+    return cpu::is_direct_stage(stage) ? cpu::direct_stage_filters(stage) : 0;
 }
-void pack_conv_stage_filters(const ConvStage&, const float*, float*) {}
+void pack_conv_stage_filters(const ConvStage& stage, const float* w, float* packed) {
+    if (cpu::is_direct_stage(stage)) cpu::pack_direct_stage_filters(stage, w, packed);
+}
 
 void conv_stage(const ConvStage& stage, const float* x, const float* packed, const float* bias,
                 const float* residual, float* y, uint8_t* gate, const KernelContext& context) {
     require(stage, residual);
     require_workspace("conv_stage", context, conv_stage_workspace(stage, context.threads));
     if (stage.conv.n == 0) return;
+    if (cpu::is_direct_stage(stage))
+        return cpu::direct_stage(stage, x, packed, bias, residual, y, gate, context);
     cpu::conv_steps(stage, x, packed, bias, residual, y, gate, context);
 }
 
 std::size_t conv_stage_workspace(const ConvStage& stage, int threads) {
+    if (cpu::is_direct_stage(stage)) return cpu::direct_stage_workspace(stage, threads);
     return cpu::conv_steps_workspace(stage, threads);
 }
 
-std::size_t conv_stage_gradient_filters(const ConvStage&) {
-    return 0;
+std::size_t conv_stage_gradient_filters(const ConvStage& stage) {
+    return cpu::is_direct_gradient(stage) ? cpu::direct_gradient_filters(stage) : 0;
 }
-void pack_conv_stage_gradient_filters(const ConvStage&, const float*, float*) {}
+void pack_conv_stage_gradient_filters(const ConvStage& stage, const float* w, float* packed) {
+    if (cpu::is_direct_gradient(stage)) cpu::pack_direct_gradient_filters(stage, w, packed);
+}
 
 void conv_stage_gradient(const ConvStage& stage, const float* g, const uint8_t* gate, const float* packed,
                          float* dx, float* gated, const KernelContext& context) {
@@ -51,10 +59,13 @@ void conv_stage_gradient(const ConvStage& stage, const float* g, const uint8_t* 
     if (stage.conv.n == 0) return;
     if (stage.pool && gated != nullptr)
         throw OptionsError("conv_stage_gradient", "expected no gated gradient where the stage pools");
+    if (cpu::is_direct_gradient(stage))
+        return cpu::direct_gradient(stage, g, gate, packed, dx, gated, context);
     cpu::conv_steps_gradient(stage, g, gate, packed, dx, gated, context);
 }
 
 std::size_t conv_stage_gradient_workspace(const ConvStage& stage, int threads) {
+    if (cpu::is_direct_gradient(stage)) return cpu::direct_gradient_workspace(stage, threads);
     return cpu::conv_steps_gradient_workspace(stage, threads);
 }
 

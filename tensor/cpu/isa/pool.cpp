@@ -26,25 +26,21 @@ void relu_pool(const float* top, const float* bottom, int64_t windows, int64_t c
 }
 
 template <int Lanes>
-MICROTOME_INLINE void unpool_channels(const float* g, const uint8_t* gate, int64_t channels, float* top,
-                                      float* bottom) {
+MICROTOME_INLINE void unpool_channels(const float* g, const uint8_t* gate, int64_t channels, int line,
+                                      float* x) {
     using V = typename Vector<Lanes>::Type;
     const V sum = V{} + load_lanes<Lanes>(g);  // so that -0 becomes 0, as where windows overlap
     const auto winner = load_bytes<Lanes>(gate);
-    store_lanes<Lanes>(top, winner == 0 ? sum : V{});
-    store_lanes<Lanes>(top + channels, winner == 1 ? sum : V{});
-    store_lanes<Lanes>(bottom, winner == 2 ? sum : V{});
-    store_lanes<Lanes>(bottom + channels, winner == 3 ? sum : V{});
+    store_lanes<Lanes>(x, winner == 2 * line ? sum : V{});
+    store_lanes<Lanes>(x + channels, winner == 2 * line + 1 ? sum : V{});
 }
 
-void unpool(const float* g, const uint8_t* gate, int64_t windows, int64_t channels, float* top,
-            float* bottom) {
-    for (int64_t j = 0; j < windows; ++j, g += channels, gate += channels) {
+void unpool(const float* g, const uint8_t* gate, int64_t windows, int64_t channels, int line, float* x) {
+    for (int64_t j = 0; j < windows; ++j, g += channels, gate += channels, x += 2 * channels) {
         int64_t c = 0;
         for (; c + kWidth <= channels; c += kWidth)
-            unpool_channels<kWidth>(g + c, gate + c, channels, top + c, bottom + c);
-        for (; c < channels; ++c) unpool_channels<1>(g + c, gate + c, channels, top + c, bottom + c);
-        top += 2 * channels, bottom += 2 * channels;
+            unpool_channels<kWidth>(g + c, gate + c, channels, line, x + c);
+        for (; c < channels; ++c) unpool_channels<1>(g + c, gate + c, channels, line, x + c);
     }
 }
 

@@ -1,0 +1,202 @@
+// Convolution in place: a tile of positions by results stays in registers from the first product to the last
+// ReLU.
+#include "tensor/cpu/direct_table.hpp"
+#include "tensor/cpu/isa/gates.hpp"
+
+namespace microtome::cpu::MICROTOME_ISA_NAME {
+namespace {
+
+constexpr int kPositions = 6;                   // of each of two lines
+constexpr int kVectors = kWidth == 16 ? 2 : 1;  // with 12 positions 24 sums of 32 registers, or 12 of 16
+constexpr int64_t kBlocksOfSlice = 16;          // kSumSlice / kSumBlock
+constexpr bool kPacksGates = kWidth >= 8;
+
+// Bits of x > 0.
+template <int Lanes>
+MICROTOME_INLINE void store_bits([[maybe_unused]] uint8_t* p,
+                                 [[maybe_unused]] typename Vector<Lanes>::Type x) {
+#if defined(__AVX512F__)
+    if constexpr (Lanes == 16) {
+        const __mmask16 bits = _mm512_cmp_ps_mask((__m512)x, __m512{}, _CMP_GT_OQ);
+        __builtin_memcpy(p, &bits, 2);
+    }
+#endif
+#if defined(__AVX2__)
+    if constexpr (Lanes == 8)
+        *p = static_cast<uint8_t>(_mm256_movemask_ps(_mm256_cmp_ps((__m256)x, __m256{}, _CMP_GT_OQ)));
+#endif
+}
+
+// Where a tile's results go.
+struct Place {
+    float* y[2];
+    const float* residual[2];
+    uint8_t* gate[2];
+    const float* bias;
+    int64_t step, gate_step;
+    bool relu;
+};
+
+// Finishes and stores one vector of results for all positions; sum(line, position) are the sums.
+template <int Lanes, int Positions, class Sum>
+MICROTOME_INLINE void store_positions(const Place& to, int64_t column, const Sum& sum) {
+    using V = typename Vector<Lanes>::Type;
+    const V bias = to.bias == nullptr ? V{} : load_lanes<Lanes>(to.bias + column);
+    for (int line = 0; line < 2; ++line)
+        for (int p = 0; p < Positions; ++p) {
+            V v = sum(line, p);
+            const int64_t at = p * to.step + column;
+            if (to.bias != nullptr) v = v + bias;
+            if (to.residual[line] != nullptr) v = v + load_lanes<Lanes>(to.residual[line] + at);
+            if (to.relu) v = relu(v);
+            store_lanes<Lanes>(to.y[line] + at, v);
+            if (to.gate[line] != nullptr) store_bits<Lanes>(to.gate[line] + p * to.gate_step + column / 8, v);
+        }
+}
+
+// The same with pooling.
+template <int Lanes, int Positions, class Sum>
+MICROTOME_INLINE void store_windows(const Place& to, int64_t column, const Sum& sum) {
+    using V = typename Vector<Lanes>::Type;
+    const V bias = to.bias == nullptr ? V{} : load_lanes<Lanes>(to.bias + column);
+    const auto z = [&](int line, int p) { return to.bias == nullptr ? sum(line, p) : sum(line, p) + bias; };
+    for (int p = 0; p + 1 < Positions; p += 2) {
+        typename IntVector<Lanes>::Type gate;
+        const int64_t at = p / 2 * to.step + column;
+        store_lanes<Lanes>(to.y[0] + at, largest(z(0, p), z(0, p + 1), z(1, p), z(1, p + 1), gate));
+        if (to.gate[0] != nullptr) store_bytes<Lanes>(to.gate[0] + at, gate);
+    }
+}
+
+template <int Lanes, int Positions, class Sum>
+MICROTOME_INLINE void store_results(bool pool, const Place& to, int64_t column, const Sum& sum) {
+    if (pool)
+        store_windows<Lanes, Positions>(to, column, sum);
+    else
+        store_positions<Lanes, Positions>(to, column, sum);
+}
+
+// The sums of 2 x Positions positions, in the order of OrderedSum, and what is made of them. x: the first
+// position of either line.
+template <int Lanes, int Vectors, int Positions>
+void tile(const DirectLines& a, const float* const* x, const float* filter, int64_t column, const Place& to) {
+    using V = typename Vector<Lanes>::Type;
+    constexpr int all = 2 * Positions;
+    constexpr int pointers =
+        (Positions + 2) / 3;  // one serves three positions, as many as an address can reach
+    const int64_t step = a.step;
+    V sum[all][Vectors] = {};
+    V slice[all][Vectors], total[all][Vectors];
+    asm("" : "=m"(slice), "=m"(total));  // they are written before they are read, which gcc does not see
+    const Run* run = a.runs;
+    for (int64_t block = 0; block < a.blocks; ++block) {
+        if (block > 0) {  // the block that is complete
+            const bool first = (block - 1) % kBlocksOfSlice == 0;
+            for (int r = 0; r < all; ++r)
+                for (int v = 0; v < Vectors; ++v) {
+                    slice[r][v] = first ? sum[r][v] : slice[r][v] + sum[r][v];
+                    sum[r][v] = V{};
+                }
+            if (block % kBlocksOfSlice == 0)
+                for (int r = 0; r < all; ++r)
+                    for (int v = 0; v < Vectors; ++v)
+                        total[r][v] = block == kBlocksOfSlice ? slice[r][v] : total[r][v] + slice[r][v];
+        }
+        for (const Run* end = a.runs + a.block_ends[block]; run < end; ++run) {
+            const float* at[2][pointers];
+            for (int line = 0; line < 2; ++line)
+                for (int q = 0; q < pointers; ++q) at[line][q] = x[line] + run->offset + 3 * q * step;
+            for (int64_t i = run->length; i > 0; --i) {
+                V factor[Vectors];
+                for (int v = 0; v < Vectors; ++v) factor[v] = load_lanes<Lanes>(filter + v * Lanes);
+                for (int line = 0; line < 2; ++line)
+                    for (int p = 0; p < Positions; ++p) {
+                        const V element = at[line][p / 3][p % 3 * step] - V{};
+                        for (int v = 0; v < Vectors; ++v) {
+                            V& s = sum[line * Positions + p][v];
+                            s = fma_lanes<Lanes>(element, factor[v], s);
+                        }
+                    }
+                for (int line = 0; line < 2; ++line)
+                    for (int q = 0; q < pointers; ++q) {
+                        ++at[line][q];
+                        asm(""
+                            : "+r"(at[line][q]));  // keeps the compiler from one address for every position
+                    }
+                filter += a.strip_width;
+            }
+        }
+    }
+    if (a.blocks > 1 && (a.blocks - 1) % kBlocksOfSlice != 0)
+        for (int r = 0; r < all; ++r)
+            for (int v = 0; v < Vectors; ++v) sum[r][v] = slice[r][v] + sum[r][v];
+    if (a.blocks > kBlocksOfSlice)
+        for (int r = 0; r < all; ++r)
+            for (int v = 0; v < Vectors; ++v) sum[r][v] = total[r][v] + sum[r][v];
+
+    if (column + Lanes * Vectors <= a.columns) {
+        for (int v = 0; v < Vectors; ++v)
+            store_results<Lanes, Positions>(
+                a.pool, to, column + v * Lanes, [&](int line, int p) __attribute__((always_inline)) {
+                    return sum[line * Positions + p][v];
+                });
+        return;
+    }
+    float row[all][Lanes * Vectors];
+    for (int r = 0; r < all; ++r)
+        for (int v = 0; v < Vectors; ++v) store_lanes<Lanes>(row[r] + v * Lanes, sum[r][v]);
+    for (int64_t c = column; c < a.columns; ++c)
+        store_results<1, Positions>(a.pool, to, c, [&](int line, int p) {
+            return load_lanes<1>(row[line * Positions + p] + (c - column));
+        });
+}
+
+template <int Lanes, int Vectors, int Positions = kPositions>
+MICROTOME_INLINE void tile_of(int64_t positions, const DirectLines& a, const float* const* x,
+                              const float* filter, int64_t column, const Place& to) {
+    if (positions == Positions) return tile<Lanes, Vectors, Positions>(a, x, filter, column, to);
+    if constexpr (Positions > 1) tile_of<Lanes, Vectors, Positions - 1>(positions, a, x, filter, column, to);
+}
+
+// All positions, by Lanes * Vectors results from `column` on.
+template <int Lanes, int Vectors>
+void columns_of(const DirectLines& a, int64_t column) {
+    // One line alone is taken two pieces at a time.
+    const bool one_line = a.lines == 1;
+    const int64_t unit = a.pool ? 2 : 1, most = one_line ? 2 * kPositions : kPositions;
+    const float* filter = a.strip + column;
+    for (int64_t j = 0, width = 0; j < a.count; j += width) {
+        const int64_t left = a.count - j, tiles = (left + most - 1) / most;
+        width = (left / unit + tiles - 1) / tiles * unit;  // nearly as many as in the others
+        const int64_t positions = one_line ? (width + 1) / 2 : width;
+        const int64_t second = one_line ? j + width - positions : j;  // the halves may share a position
+        const float* x[2] = {a.x[0] + j * a.step, (one_line ? a.x[0] : a.x[1]) + second * a.step};
+        Place to = {{}, {}, {}, a.bias, a.y_step, a.y_step / 8, a.relu};
+        for (int line = 0; line < 2; ++line) {
+            const int from = one_line ? 0 : line;
+            const int64_t at = (line == 0 ? j : second) / unit * a.y_step;
+            to.y[line] = a.y[from] + at;
+            to.residual[line] = a.residual[from] == nullptr ? nullptr : a.residual[from] + at;
+            to.gate[line] = a.gate[from] == nullptr ? nullptr : a.gate[from] + (a.pool ? at : at / 8);
+        }
+        tile_of<Lanes, Vectors>(positions, a, x, filter, column, to);
+    }
+}
+
+void lines(const DirectLines& a) {
+    int64_t column = 0;
+    for (; column + kWidth * kVectors <= a.strip_width; column += kWidth * kVectors)
+        columns_of<kWidth, kVectors>(a, column);
+    if constexpr (kVectors > 1)
+        if (a.strip_width == kWidth) columns_of<kWidth, 1>(a, 0);
+    if constexpr (kWidth > 8)
+        if (a.strip_width == 8) columns_of<8, 1>(a, 0);
+    if constexpr (kWidth > 4)
+        if (a.strip_width == 4) columns_of<4, 1>(a, 0);
+}
+
+}  // namespace
+
+extern const DirectTable direct_table = {kPacksGates, lines};
+
+}  // namespace microtome::cpu::MICROTOME_ISA_NAME
