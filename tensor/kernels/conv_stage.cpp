@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "tensor/cpu/conv_steps.hpp"
 #include "tensor/cpu/direct_stage.hpp"
+#include "tensor/cpu/sparse_stage.hpp"
 
 namespace microtome::kernels {
 namespace {
@@ -46,9 +47,11 @@ std::size_t conv_stage_workspace(const ConvStage& stage, int threads) {
 }
 
 std::size_t conv_stage_gradient_filters(const ConvStage& stage) {
+    if (cpu::is_sparse_gradient(stage)) return cpu::sparse_gradient_filters(stage);
     return cpu::is_direct_gradient(stage) ? cpu::direct_gradient_filters(stage) : 0;
 }
 void pack_conv_stage_gradient_filters(const ConvStage& stage, const float* w, float* packed) {
+    if (cpu::is_sparse_gradient(stage)) return cpu::pack_sparse_gradient_filters(stage, w, packed);
     if (cpu::is_direct_gradient(stage)) cpu::pack_direct_gradient_filters(stage, w, packed);
 }
 
@@ -59,12 +62,14 @@ void conv_stage_gradient(const ConvStage& stage, const float* g, const uint8_t* 
     if (stage.conv.n == 0) return;
     if (stage.pool && gated != nullptr)
         throw OptionsError("conv_stage_gradient", "expected no gated gradient where the stage pools");
+    if (cpu::is_sparse_gradient(stage)) return cpu::sparse_gradient(stage, g, gate, packed, dx, context);
     if (cpu::is_direct_gradient(stage))
         return cpu::direct_gradient(stage, g, gate, packed, dx, gated, context);
     cpu::conv_steps_gradient(stage, g, gate, packed, dx, gated, context);
 }
 
 std::size_t conv_stage_gradient_workspace(const ConvStage& stage, int threads) {
+    if (cpu::is_sparse_gradient(stage)) return cpu::sparse_gradient_workspace(stage, threads);
     if (cpu::is_direct_gradient(stage)) return cpu::direct_gradient_workspace(stage, threads);
     return cpu::conv_steps_gradient_workspace(stage, threads);
 }
