@@ -8,19 +8,20 @@
 #include <algorithm>
 
 namespace microtome::cpu {
-namespace {
 
-constexpr int64_t kMaxRuns = 512, kMaxBlocks = 256;
-constexpr int64_t kBandFloats = int64_t{1} << 15;  // that stay in the second-level cache beside the filters
-constexpr int64_t kPiece = 48;  // positions, where lines do not matter: a multiple of 8 and 12
-
-const DirectTable& kernels() {
+const DirectTable& direct_kernels() {
 #if defined(__x86_64__)
     return pick(reference::direct_table, avx2::direct_table, avx512::direct_table);
 #else
     return reference::direct_table;
 #endif
 }
+
+namespace {
+
+constexpr int64_t kMaxRuns = 512, kMaxBlocks = 256;
+constexpr int64_t kBandFloats = int64_t{1} << 15;  // that stay in the second-level cache beside the filters
+constexpr int64_t kPiece = 48;  // positions, where lines do not matter: a multiple of 8 and 12
 
 int64_t divide_up(int64_t a, int64_t b) {
     return (a + b - 1) / b;
@@ -67,7 +68,8 @@ int64_t lines_of_band(const Patches& s) {
 }
 
 int64_t band_floats(const Patches& s) {
-    const int64_t floats = std::max<int64_t>(band_lines(s, lines_of_band(s)) * band_columns(s) * s.channels, 0);
+    const int64_t floats =
+        std::max<int64_t>(band_lines(s, lines_of_band(s)) * band_columns(s) * s.channels, 0);
     return (std::max(floats, is_one_line(s) ? kPiece * s.channels : 0) + 15) / 16 * 16;
 }
 
@@ -122,7 +124,7 @@ class Job {
                 a.residual[line] = d_.residual == nullptr ? nullptr : d_.residual + offset;
                 a.gate[line] = d_.gate == nullptr ? nullptr : d_.gate + (d_.pool ? offset : offset / 8);
             }
-            kernels().lines(a);
+            direct_kernels().lines(a);
             a.strip += k_ * a.strip_width;
         }
     }
@@ -158,10 +160,6 @@ bool is_direct(const Patches& s) {
     const int64_t k = products(s), rows = s.taps_h * (joined(s) ? 1 : s.taps_w);
     return s.pixel_stride == s.channels && rows + divide_up(k, kSumBlock) <= kMaxRuns &&
            divide_up(k, kSumBlock) <= kMaxBlocks && band_floats(s) <= 8 * kBandFloats;
-}
-
-bool direct_packs_gates() {
-    return kernels().packs_gates;
 }
 
 void direct(const Direct& problem, const KernelContext& context) {

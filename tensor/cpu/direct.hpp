@@ -30,8 +30,8 @@ struct Direct {
 // Whether the function below can do it at all.
 bool is_direct(const Patches& patches);
 
-// Whether gates of bits can be asked for, on the instruction set in use.
-bool direct_packs_gates();
+// The inner loops of the instruction set in use.
+const DirectTable& direct_kernels();
 
 void direct(const Direct& problem, const KernelContext& context);
 std::size_t direct_workspace(const Patches& patches, int threads);
