@@ -1,19 +1,11 @@
 // Convolution stages and their input gradients by F(4x4, 3x3): 2 to 2.5 times as fast as summing directly.
 //
-// Not exact in the sense of kernels::ConvStage. The transforms add and subtract pixels of a neighbourhood, so
-// what an error is measured by is not the products of a sum alone: with
-//
-//     scale(y) = 9 sum over c of (largest |x| in the 6x6 pixels of y's tile) * (largest |w| of the 9 taps),
-//
-// an element is within kWinogradError * scale of the true sum. (The bound's constant is an observed one, with
-// a margin of three; Higham's argument gives a larger one.)
+// Not exact in the sense of kernels::ConvStage: kernels::kConvStageError says how near it is.
 #pragma once
 
 #include "tensor/kernels/conv_stage.hpp"
 
 namespace microtome::cpu {
-
-inline constexpr double kWinogradError = 1e-6;
 
 // Whether the functions below serve this geometry; they are as those of kernels/conv_stage.hpp.
 bool is_winograd_stage(const kernels::ConvStage& stage);

@@ -21,6 +21,8 @@ namespace microtome::kernels {
 //
 // `exact` gives the bits of the ops one by one, in the order of OrderedSum. Without it a stage may be
 // calculated otherwise, where that is faster; the sums are then the same but for rounding.
+inline constexpr double kConvStageError = 1e-6;
+
 struct ConvStage {
     ConvShape conv;
     bool relu = false;   // after bias and residual

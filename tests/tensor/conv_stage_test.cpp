@@ -241,6 +241,150 @@ TEST_CASE("exact convolution stages at the edges", "[conv_stage]") {
         for (int which = 0; which < 3; ++which) check_exact(with_steps(shape, which), random);
 }
 
+// --- stages that need not be exact
+
+namespace {
+
+// For each element of a convolution's result what its error is measured by: the taps times the sum over
+// channels of the largest |x| nearby (in any tile of 4x4 results that the element may lie in) times the
+// largest |w|.
+std::vector<double> condition(const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w) {
+    std::vector<double> largest_w(static_cast<std::size_t>(s.o * s.c), 0.0), scale;
+    for (int64_t o = 0; o < s.o; ++o)
+        for (int64_t tap = 0; tap < s.kh * s.kw; ++tap)
+            for (int64_t c = 0; c < s.c; ++c) {
+                double& most = largest_w[static_cast<std::size_t>(o * s.c + c)];
+                most = std::max(
+                    most, std::abs(double{w[static_cast<std::size_t>((o * s.kh * s.kw + tap) * s.c + c)]}));
+            }
+    for (int64_t n = 0; n < s.n; ++n)
+        for (int64_t i = 0; i < s.oh; ++i)
+            for (int64_t j = 0; j < s.ow; ++j) {
+                std::vector<double> nearby(static_cast<std::size_t>(s.c), 0.0);
+                const int64_t tile_i = i / 4 * 4 - s.pad_top, tile_j = j / 4 * 4 - s.pad_left;
+                for (int64_t h = std::max<int64_t>(tile_i, 0); h < std::min(tile_i + 3 + s.kh, s.h); ++h)
+                    for (int64_t v = std::max<int64_t>(tile_j, 0); v < std::min(tile_j + 3 + s.kw, s.w); ++v)
+                        for (int64_t c = 0; c < s.c; ++c) {
+                            double& most = nearby[static_cast<std::size_t>(c)];
+                            most = std::max(
+                                most, std::abs(double{
+                                          x[static_cast<std::size_t>(((n * s.h + h) * s.w + v) * s.c + c)]}));
+                        }
+                for (int64_t o = 0; o < s.o; ++o) {
+                    double sum = 0;
+                    for (int64_t c = 0; c < s.c; ++c)
+                        sum += nearby[static_cast<std::size_t>(c)] *
+                               largest_w[static_cast<std::size_t>(o * s.c + c)];
+                    scale.push_back(static_cast<double>(s.kh * s.kw) * sum);
+                }
+            }
+    return scale;
+}
+
+struct Errors {
+    double y = 0, dx = 0;  // largest error over scale
+};
+
+// A stage beside the same in f64. The gradient is that behind the gate which the stage itself gave.
+Errors errors_of(const ConvStage& stage, const Arrays& a, const Results& r) {
+    const ConvShape& s = stage.conv;
+    auto wide = [](const std::vector<float>& v) { return std::vector<double>(v.begin(), v.end()); };
+    const auto x = wide(a.x), w = wide(a.w), bias = wide(a.bias), residual = wide(a.residual);
+    std::vector<double> z(count(s.output())), scale = condition(s, a.x, a.w);
+    reference::conv2d(s, x.data(), w.data(), z.data(),
+                      Epilogue<double>{.bias = bias.empty() ? nullptr : bias.data(),
+                                       .residual = residual.empty() ? nullptr : residual.data()});
+    for (std::size_t i = 0; i < scale.size(); ++i) {
+        if (!bias.empty()) scale[i] += std::abs(bias[i % bias.size()]);
+        if (!residual.empty()) scale[i] += std::abs(residual[i]);
+    }
+    Errors errors;
+    auto compare = [](double& worst, double got, double wanted, double by) {
+        if (got != wanted) worst = std::max(worst, std::abs(got - wanted) / by);
+    };
+    std::vector<float> g(z.size(), 0.0f);  // behind the gate
+    const Shape out = stage.output();
+    for (int64_t i = 0; i < out.elements(); ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        if (!stage.pool) {
+            const bool open = !stage.relu || (r.gate[at / 8] >> (at % 8) & 1) != 0;
+            g[at] = open ? a.g[at] : 0.0f;
+            if (stage.relu) REQUIRE(open == (r.y[at] > 0));
+            compare(errors.y, double{r.y[at]}, stage.relu ? std::max(z[at], 0.0) : z[at], scale[at]);
+            continue;
+        }
+        const int64_t o = i % out[3], j = i / out[3] % out[2], line = i / out[3] / out[2] % out[1],
+                      n = i / out[3] / out[2] / out[1];
+        double most = 0, by = 0;
+        REQUIRE(r.gate[at] <= 4);
+        REQUIRE((r.gate[at] < 4) == (r.y[at] > 0));
+        for (int64_t pixel = 0; pixel < 4; ++pixel) {
+            const auto p = static_cast<std::size_t>(
+                ((n * s.oh + 2 * line + pixel / 2) * s.ow + 2 * j + pixel % 2) * s.o + o);
+            most = std::max(most, z[p]), by = std::max(by, scale[p]);
+            if (r.gate[at] != pixel) continue;
+            g[p] = a.g[at];
+            compare(errors.y, double{r.y[at]}, z[p], scale[p]);  // the winner is the largest, or nearly
+        }
+        compare(errors.y, double{r.y[at]}, most, by);
+    }
+    std::vector<double> dx(x.size());
+    reference::conv2d_input_gradient(s, wide(g).data(), w.data(), dx.data());
+    // The gradient is a convolution of g with the filters turned round.
+    ConvShape back = s;
+    back.h = s.oh, back.w = s.ow, back.c = s.o, back.oh = s.h, back.ow = s.w, back.o = s.c;
+    back.pad_top = s.kh - 1 - s.pad_top, back.pad_left = s.kw - 1 - s.pad_left;
+    std::vector<float> turned(a.w.size());
+    for (int64_t o = 0; o < s.o; ++o)
+        for (int64_t tap = 0; tap < s.kh * s.kw; ++tap)
+            for (int64_t c = 0; c < s.c; ++c)
+                turned[static_cast<std::size_t>((c * s.kh * s.kw + s.kh * s.kw - 1 - tap) * s.o + o)] =
+                    a.w[static_cast<std::size_t>((o * s.kh * s.kw + tap) * s.c + c)];
+    const auto dx_scale = condition(back, g, turned);
+    for (std::size_t i = 0; i < dx.size(); ++i) compare(errors.dx, double{r.dx[i]}, dx[i], dx_scale[i]);
+    return errors;
+}
+
+}  // namespace
+
+TEST_CASE("stages that need not be exact are within their bound", "[conv_stage]") {
+    std::mt19937 random(35);
+    double worst_y = 0, worst_dx = 0;
+    for (int trial = 0; trial < 36; ++trial) {
+        const int64_t channels[] = {16, 32, 48, 64, 3, 5};
+        const int64_t c = channels[random() % 6], o = channels[random() % 5];
+        ConvOptions options = padded(trial % 4 == 0 ? 0 : 1);
+        if (trial % 5 == 0) options.pad_top = 2, options.pad_right = 0;
+        const int64_t kernel = trial % 6 == 5 ? 2 : 3;
+        ConvStage stage =
+            with_steps(conv_shape({1, random_between(random, 4, 19), random_between(random, 4, 21), c},
+                                  {o, kernel, kernel, c}, options),
+                       trial % 3);
+        INFO(describe(stage));
+        Arrays a = random_arrays(stage, random);
+        // Badly scaled: channels, results and places whose sizes differ by orders of magnitude.
+        if (trial % 2 == 1) {
+            for (std::size_t i = 0; i < a.x.size(); ++i)
+                a.x[i] *= std::ldexp(1.0f, static_cast<int>(i % static_cast<std::size_t>(c) % 5) * 5 - 12);
+            for (std::size_t i = 0; i < a.w.size(); ++i)
+                a.w[i] *= std::ldexp(1.0f, static_cast<int>(random() % 12));
+            for (float& g : a.g) g *= std::ldexp(1.0f, static_cast<int>(random() % 20) - 10);
+        }
+        const Results r = run(stage, a, 1);
+        const Errors errors = errors_of(stage, a, r);
+        worst_y = std::max(worst_y, errors.y), worst_dx = std::max(worst_dx, errors.dx);
+        REQUIRE(errors.y < kernels::kConvStageError);
+        REQUIRE(errors.dx < kernels::kConvStageError);
+        for (cpu::Isa isa : test::available_isas()) {
+            cpu::ForceIsa force(isa);
+            REQUIRE(same(run(stage, a, static_cast<int>(random_between(random, 1, 4))), r));
+        }
+        check_without_gates(stage, a, r);
+    }
+    CAPTURE(worst_y, worst_dx);
+    CHECK(std::min(worst_y, worst_dx) > 1e-7);  // direct sums would be more exact than that
+}
+
 TEST_CASE("a stage's image does not depend on its batch, threads or instruction set", "[conv_stage]") {
     std::mt19937 random(33);
     for (auto [c, o, which] : {std::tuple{3, 32, 0}, {32, 40, 0}, {40, 24, 1}, {64, 64, 2}}) {

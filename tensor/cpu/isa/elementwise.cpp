@@ -59,6 +59,18 @@ void range_gate(const float* x, float low, float high, float* y, uint8_t* gate, 
 
 void apply_gate(const float* g, const uint8_t* gate, float* dx, int64_t n) {
     int64_t i = 0;
+#if defined(__AVX512F__)
+    for (; i + 16 <= n; i += 16) {
+        const __mmask16 bits = static_cast<__mmask16>(gate[i / 8] | gate[i / 8 + 1] << 8);
+        _mm512_storeu_ps(dx + i, _mm512_maskz_loadu_ps(bits, g + i));
+    }
+#elif defined(__AVX2__)
+    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    for (; i + 8 <= n; i += 8) {
+        const __m256i open = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(gate[i / 8]), bit), bit);
+        _mm256_storeu_ps(dx + i, _mm256_and_ps(_mm256_loadu_ps(g + i), _mm256_castsi256_ps(open)));
+    }
+#endif
     for (; i + 8 <= n; i += 8) {
         unsigned bits = gate[i / 8];
         for (unsigned j = 0; j < 8; ++j) dx[i + j] = (bits & (1u << j)) != 0 ? g[i + j] : 0.0f;
