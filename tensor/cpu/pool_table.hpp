@@ -1,4 +1,4 @@
-// ReLU and the maxima of 2x2 pixels, and the way back, one table per instruction set.
+// Maxima over windows, those of 2x2 pixels behind a ReLU, and the way back, one table per instruction set.
 //
 // Included by files that are compiled once per instruction set: no standard header with inline code here.
 #pragma once
@@ -10,6 +10,11 @@ namespace microtome::cpu {
 constexpr uint8_t kShut = 4;  // in a gate: the ReLU let nothing through. 0 to 3 is the pixel that won.
 
 struct PoolTable {
+    // y[c] = the largest of pixels[t][c] over t < count, and in winner[c] (null: not wanted) numbers[t] of
+    // it. The first of equals wins; NaN wins over everything.
+    void (*max_window)(const float* const* pixels, const uint8_t* numbers, int64_t count, int64_t channels,
+                       float* y, uint8_t* winner);
+
     // A line of y: maxima of relu(x) over windows of 2x2 pixels, whose lines are `top` and `bottom`, and its
     // gate, unless that is null. The first of equals wins; NaN wins over all before it, and the gate is shut
     // for it.

@@ -1,8 +1,11 @@
 #include "tensor/kernels/pool.hpp"
 
+#include "tensor/cpu/isa.hpp"
+#include "tensor/cpu/pool_table.hpp"
 #include "tensor/kernels/parallel.hpp"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 namespace microtome {
@@ -52,6 +55,14 @@ int64_t source_pixel(const PoolShape& s, int64_t i, int64_t j, int64_t winner) {
     return row * s.w + column;
 }
 
+const cpu::PoolTable& pool_kernels() {
+#if defined(__x86_64__)
+    return cpu::pick(cpu::reference::pool_table, cpu::avx2::pool_table, cpu::avx512::pool_table);
+#else
+    return cpu::reference::pool_table;
+#endif
+}
+
 // Whether x takes the place of the largest so far. A NaN does. Without a branch, so that loops over it become
 // vectors.
 template <class T>
@@ -70,45 +81,35 @@ struct Inside {
     }
 };
 
-// Channels of one window, few enough to stay in registers while its pixels are looked at; `x` is the window's
-// first pixel, which may lie outside.
-template <int Channels, class T>
-void max_pool_channels(const PoolShape& s, const Inside& window, const T* x, T* y, uint8_t* winner) {
-    auto number_of = [&](int64_t p, int64_t q) { return static_cast<int32_t>(p * s.kernel_w + q); };
-    auto pixel_at = [&](int64_t p, int64_t q) { return x + (p * s.w + q) * s.c; };
-    T most[Channels];
-    int32_t index[Channels];
-    for (int c = 0; c < Channels; ++c) {
-        most[c] = pixel_at(window.first_row, window.first_column)[c];
-        index[c] = number_of(window.first_row, window.first_column);
+void max_window(const double* const* pixels, const uint8_t* numbers, int64_t count, int64_t channels,
+                double* y, uint8_t* winner) {
+    for (int64_t c = 0; c < channels; ++c) {
+        int64_t best = 0;
+        for (int64_t t = 1; t < count; ++t)
+            if (beats(pixels[t][c], pixels[best][c])) best = t;
+        y[c] = pixels[best][c];
+        if (winner) winner[c] = numbers[best];
     }
-    for (int64_t p = window.first_row; p <= window.last_row; ++p)
-        for (int64_t q = window.first_column; q <= window.last_column; ++q) {
-            const T* pixel = pixel_at(p, q);
-            const int32_t number = number_of(p, q);
-            for (int c = 0; c < Channels; ++c) {
-                const bool wins = beats(pixel[c], most[c]);
-                most[c] = wins ? pixel[c] : most[c];
-                index[c] = wins ? number : index[c];
-            }
-        }
-    for (int c = 0; c < Channels; ++c) y[c] = most[c];
-    if (winner)
-        for (int c = 0; c < Channels; ++c) winner[c] = static_cast<uint8_t>(index[c]);
+}
+void max_window(const float* const* pixels, const uint8_t* numbers, int64_t count, int64_t channels, float* y,
+                uint8_t* winner) {
+    pool_kernels().max_window(pixels, numbers, count, channels, y, winner);
 }
 
 template <class T>
 void max_pool_row(const PoolShape& s, const T* image, T* y, uint8_t* winner, int64_t i) {
-    for (int64_t j = 0; j < s.ow; ++j) {
+    std::array<const T*, 255> pixels;
+    std::array<uint8_t, 255> numbers;
+    for (int64_t j = 0; j < s.ow; ++j, y += s.c, winner += winner ? s.c : 0) {
         const Inside window(s, i, j);
-        const T* x = image + ((i * s.stride_h - s.pad_top) * s.w + j * s.stride_w - s.pad_left) * s.c;
-        int64_t c = 0;
-        auto take = [&]<int Channels>() {
-            for (; c + Channels <= s.c; c += Channels, y += Channels, winner += winner ? Channels : 0)
-                max_pool_channels<Channels>(s, window, x + c, y, winner);
-        };
-        take.template operator()<16>();
-        take.template operator()<1>();
+        const int64_t first = (i * s.stride_h - s.pad_top) * s.w + j * s.stride_w - s.pad_left;
+        std::size_t count = 0;
+        for (int64_t p = window.first_row; p <= window.last_row; ++p)
+            for (int64_t q = window.first_column; q <= window.last_column; ++q, ++count) {
+                pixels[count] = image + (first + p * s.w + q) * s.c;
+                numbers[count] = static_cast<uint8_t>(p * s.kernel_w + q);
+            }
+        max_window(pixels.data(), numbers.data(), static_cast<int64_t>(count), s.c, y, winner);
     }
 }
 
@@ -119,55 +120,25 @@ bool side_by_side(const PoolShape& s) {
            std::max({s.pad_top, s.pad_bottom, s.pad_left, s.pad_right}) == 0;
 }
 
-// `top` and `bottom` are the two rows of pixels under one row of windows.
-template <class T>
-void max_pool_2x2_row(const PoolShape& s, const T* top, const T* bottom, T* y, uint8_t* winner) {
-    for (int64_t j = 0; j < s.ow; ++j, top += 2 * s.c, bottom += 2 * s.c, y += s.c) {
-        if (winner == nullptr) {
-#pragma omp simd
-            for (int64_t c = 0; c < s.c; ++c) {
-                T most = top[c], b = top[s.c + c], d = bottom[c], e = bottom[s.c + c];
-                most = beats(b, most) ? b : most;
-                most = beats(d, most) ? d : most;
-                most = beats(e, most) ? e : most;
-                y[c] = most;
-            }
-            continue;
-        }
-#pragma omp simd
-        for (int64_t c = 0; c < s.c; ++c) {
-            T most = top[c], b = top[s.c + c], d = bottom[c], e = bottom[s.c + c];
-            int index = 0;
-            index = beats(b, most) ? 1 : index;
-            most = beats(b, most) ? b : most;
-            index = beats(d, most) ? 2 : index;
-            most = beats(d, most) ? d : most;
-            index = beats(e, most) ? 3 : index;
-            most = beats(e, most) ? e : most;
-            y[c] = most;
-            winner[c] = static_cast<uint8_t>(index);
-        }
-        winner += s.c;
+void unpool_line(const PoolShape& s, const double* g, const uint8_t* winner, double* top, double* bottom) {
+    for (int64_t j = 0; j < s.ow; ++j, top += 2 * s.c, bottom += 2 * s.c, g += s.c, winner += s.c) {
+        double* const pixels[4] = {top, top + s.c, bottom, bottom + s.c};
+        for (int t = 0; t < 4; ++t)
+            for (int64_t c = 0; c < s.c; ++c) pixels[t][c] = winner[c] == t ? 0.0 + g[c] : 0.0;
     }
 }
+void unpool_line(const PoolShape& s, const float* g, const uint8_t* winner, float* top, float* bottom) {
+    pool_kernels().unpool(g, winner, s.ow, s.c, top, bottom);
+}
 
+// `top` and `bottom` are the two rows of pixels under one row of windows.
 template <class T>
 void max_unpool_2x2_row(const PoolShape& s, const T* g, const uint8_t* winner, T* top, T* bottom) {
-    for (int64_t j = 0; j < s.ow; ++j, top += 2 * s.c, bottom += 2 * s.c, g += s.c, winner += s.c) {
-#pragma omp simd
-        for (int64_t c = 0; c < s.c; ++c) {
-            T sum = T(0) + g[c];  // so that -0 becomes 0, as in the general form
-            int index = winner[c];
-            top[c] = index == 0 ? sum : T(0);
-            top[s.c + c] = index == 1 ? sum : T(0);
-            bottom[c] = index == 2 ? sum : T(0);
-            bottom[s.c + c] = index == 3 ? sum : T(0);
-        }
-    }
+    unpool_line(s, g, winner, top, bottom);
     // Where the image has an odd column, no window looks.
-    const int64_t rest = (s.w - 2 * s.ow) * s.c;
-    std::fill(top, top + rest, T(0));
-    std::fill(bottom, bottom + rest, T(0));
+    const int64_t seen = 2 * s.ow * s.c, rest = s.w * s.c - seen;
+    std::fill_n(top + seen, rest, T(0));
+    std::fill_n(bottom + seen, rest, T(0));
 }
 
 template <class T>
@@ -191,17 +162,10 @@ void max_pool2d(const PoolShape& s, const Tensor& x, Tensor& y, Tensor* winner, 
         const T* source = x.data<T>().data();
         T* destination = y.mutable_data<T>().data();
         const int64_t row_size = s.ow * s.c;
-        const bool simple = side_by_side(s);
         parallel_rows(s.n * s.oh, row_size * s.kernel_h * s.kernel_w, context, [&](int64_t row) {
             const T* image = source + row / s.oh * s.h * s.w * s.c;
-            T* y_row = destination + row * row_size;
-            uint8_t* winner_row = winners ? winners + row * row_size : nullptr;
-            if (simple) {
-                const T* top = image + row % s.oh * 2 * s.w * s.c;
-                max_pool_2x2_row(s, top, top + s.w * s.c, y_row, winner_row);
-            } else {
-                max_pool_row(s, image, y_row, winner_row, row % s.oh);
-            }
+            max_pool_row(s, image, destination + row * row_size, winners ? winners + row * row_size : nullptr,
+                         row % s.oh);
         });
     });
 }

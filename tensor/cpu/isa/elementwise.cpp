@@ -58,6 +58,9 @@ void range_gate(const float* x, float low, float high, float* y, uint8_t* gate, 
 }
 
 void apply_gate(const float* g, const uint8_t* gate, float* dx, int64_t n) {
+    typedef float Eight __attribute__((vector_size(32), aligned(4)));
+    typedef int EightInts __attribute__((vector_size(32)));
+    constexpr EightInts kBits{1, 2, 4, 8, 16, 32, 64, 128};
     int64_t i = 0;
 #if defined(__AVX512F__)
     for (; i + 16 <= n; i += 16) {
@@ -72,8 +75,8 @@ void apply_gate(const float* g, const uint8_t* gate, float* dx, int64_t n) {
     }
 #endif
     for (; i + 8 <= n; i += 8) {
-        unsigned bits = gate[i / 8];
-        for (unsigned j = 0; j < 8; ++j) dx[i + j] = (bits & (1u << j)) != 0 ? g[i + j] : 0.0f;
+        const auto open = ((gate[i / 8] - EightInts{}) & kBits) != 0;
+        *reinterpret_cast<Eight*>(dx + i) = open ? *reinterpret_cast<const Eight*>(g + i) : Eight{};
     }
     for (; i < n; ++i) dx[i] = (gate[i / 8] >> (i % 8) & 1) != 0 ? g[i] : 0.0f;
 }

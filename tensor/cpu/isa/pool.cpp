@@ -1,8 +1,35 @@
-// ReLU and maxima of 2x2 pixels over whole lines.
+// Maxima of any window, and ReLU and maxima of 2x2 pixels over whole lines.
 #include "tensor/cpu/isa/gates.hpp"
 
 namespace microtome::cpu::MICROTOME_ISA_NAME {
 namespace {
+
+void max_window(const float* const* pixels, const uint8_t* numbers, int64_t count, int64_t channels, float* y,
+                uint8_t* winner) {
+    int64_t c = 0;
+    for (; c + kWidth <= channels; c += kWidth) {
+        Floats most = load(pixels[0] + c);
+        Ints number = numbers[0] - Ints{};
+        for (int64_t t = 1; t < count; ++t) {
+            const Floats x = load(pixels[t] + c);
+            const Ints wins = (x > most) | (x != x);
+            most = wins ? x : most;
+            number = wins ? numbers[t] - Ints{} : number;
+        }
+        store(y + c, most);
+        if (winner != nullptr) store_bytes<kWidth>(winner + c, number);
+    }
+    for (; c < channels; ++c) {
+        float most = pixels[0][c];
+        uint8_t number = numbers[0];
+        for (int64_t t = 1; t < count; ++t) {
+            const float x = pixels[t][c];
+            if (x > most || x != x) most = x, number = numbers[t];
+        }
+        y[c] = most;
+        if (winner != nullptr) winner[c] = number;
+    }
+}
 
 template <int Lanes>
 MICROTOME_INLINE void pool_channels(const float* top, const float* bottom, int64_t channels, float* y,
@@ -46,6 +73,6 @@ void unpool(const float* g, const uint8_t* gate, int64_t windows, int64_t channe
 
 }  // namespace
 
-extern const PoolTable pool_table = {relu_pool, unpool};
+extern const PoolTable pool_table = {max_window, relu_pool, unpool};
 
 }  // namespace microtome::cpu::MICROTOME_ISA_NAME
