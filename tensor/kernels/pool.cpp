@@ -128,7 +128,8 @@ void unpool_line(const PoolShape& s, const double* g, const uint8_t* winner, dou
     }
 }
 void unpool_line(const PoolShape& s, const float* g, const uint8_t* winner, float* top, float* bottom) {
-    pool_kernels().unpool(g, winner, s.ow, s.c, top, bottom);
+    pool_kernels().unpool(g, winner, s.ow, s.c, 0, top);
+    pool_kernels().unpool(g, winner, s.ow, s.c, 1, bottom);
 }
 
 // `top` and `bottom` are the two rows of pixels under one row of windows.
