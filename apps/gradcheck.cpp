@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <iostream>
 #include <list>
+#include <optional>
 
 namespace microtome::apps {
 namespace {
@@ -44,7 +45,9 @@ void check(const GradcheckOptions& options, GradcheckFindings& findings) {
         if (interrupted()) break;
         double seconds = 0;
         bool pass = true;
-        const std::vector<Row> checked = gradcheck::check_op(*op, options.selection);
+        std::optional<gradcheck::MutantOp> mutant;
+        if (!options.plant.empty()) mutant.emplace(*op, gradcheck::mutation_named(*op, options.plant));
+        const std::vector<Row> checked = gradcheck::check_op(mutant ? *mutant : *op, options.selection);
         for (const Row& row : checked) {
             seconds += row.seconds;
             pass = pass && row.pass;
@@ -68,47 +71,49 @@ void check(const GradcheckOptions& options, GradcheckFindings& findings) {
         std::printf("interrupted before the other %zu\n", named.size() - ops);
 }
 
+void print_mutant(const OpInfo& op, const Mutant& mutant) {
+    std::cout << str("  ", mutant.fate == Mutant::Fate::survived ? "" : "  ", name_of(mutant.fate), "  ",
+                     op.name, ": ", describe(mutant.mutation));
+    if (!mutant.caught_by.empty())
+        std::cout << str("  (", mutant.caught_by, ", sample \"", mutant.sample, "\")");
+    std::cout << std::endl;
+}
+
 void mutate(const GradcheckOptions& options, GradcheckFindings& findings) {
     const auto named = gradcheck::ops_named(options.op);
     int64_t total = 0;
     for (const OpInfo* op : named)
         total += static_cast<int64_t>(gradcheck::mutations_of(*op, op->samples()).size());
-    int mutants = 0, caught = 0, exempt = 0;
-    double seconds = 0;
+    const bool lines = options.mutate && !options.quiet,
+               all = lines && (named.size() == 1 || options.verbose);
+    MutationScore sum;
     {
         Progress progress("breaking gradients", total, "mutants", ProgressOptions::detect(options.quiet));
         for (const OpInfo* op : named) {
             if (op->vjp == nullptr) continue;
             if (interrupted()) break;
-            const bool each = named.size() == 1 || options.verbose;
             const MutationScore score = gradcheck::mutate_op(*op, [&](const Mutant& mutant) {
                 progress.note(std::string(op->name));
                 progress.advance();
-                if ((each && !options.quiet) || mutant.fate == Mutant::Fate::survived)
-                    std::printf(
-                        "  %-8s %s: %s%s\n", name_of(mutant.fate), std::string(op->name).c_str(),
-                        describe(mutant.mutation).c_str(),
-                        mutant.caught_by.empty()
-                            ? ""
-                            : str(" (", mutant.caught_by, ", sample \"", mutant.sample, "\")").c_str());
-                std::fflush(stdout);
+                if (all || mutant.fate == Mutant::Fate::survived) print_mutant(*op, mutant);
                 return !interrupted();
             });
-            if (!options.quiet || score.survived())
+            if (lines || score.survived())
                 std::printf("%-4s %-28s %3d mutants, %3d caught, %2d exempt  %6.3f s\n",
                             score.survived() ? "FAIL" : "ok", score.op.c_str(), score.mutants, score.caught,
                             score.exempt, score.seconds);
             std::fflush(stdout);
-            mutants += score.mutants, caught += score.caught, exempt += score.exempt,
-                seconds += score.seconds;
+            sum.mutants += score.mutants;
+            sum.caught += score.caught;
+            sum.exempt += score.exempt;
+            sum.seconds += score.seconds;
             findings.scores.push_back(score);
         }
     }
-    const int counted = mutants - exempt;
-    std::printf("%d mutants, %d exempt, %d of %d caught, %d survived, %.1f s\n", mutants, exempt, caught,
-                counted, counted - caught, seconds);
-    if (mutants < total)
-        std::printf("interrupted before the other %lld\n", static_cast<long long>(total - mutants));
+    std::printf("%d mutants, %d exempt, %d of %d caught, %d survived, %.1f s\n", sum.mutants, sum.exempt,
+                sum.caught, sum.mutants - sum.exempt, sum.survived(), sum.seconds);
+    if (sum.mutants < total)
+        std::printf("interrupted before the other %lld\n", static_cast<long long>(total - sum.mutants));
 }
 
 void add_coverage(const GradcheckOptions& options, GradcheckFindings& findings) {
@@ -119,8 +124,10 @@ void add_coverage(const GradcheckOptions& options, GradcheckFindings& findings) 
 }  // namespace
 
 int check_gradients(const GradcheckOptions& options) {
-    if (options.op.empty() && (!options.selection.sample.empty() || !options.selection.shapes.empty()))
-        throw OptionsError("gradcheck", "expected --op with --sample and --shape, got none");
+    const gradcheck::Selection& selection = options.selection;
+    const bool of_one_op = !selection.sample.empty() || !selection.shapes.empty() || !options.plant.empty();
+    if (options.op.empty() && of_one_op)
+        throw OptionsError("gradcheck", "expected --op with --sample, --shape and --plant, got none");
     std::list<AtomicFile> files;  // opened first, so that a wrong path is found out before the work
     AtomicFile* json = options.json.empty() ? nullptr : &files.emplace_back(options.json);
     AtomicFile* junit = options.junit.empty() ? nullptr : &files.emplace_back(options.junit);
@@ -128,8 +135,9 @@ int check_gradients(const GradcheckOptions& options) {
 
     InterruptGuard guard;
     GradcheckFindings findings;
-    if (options.mutate) mutate(options, findings);
     if (!options.mutate && !options.coverage) check(options, findings);
+    const bool everything = !options.coverage && !of_one_op && selection.oracle.empty();
+    if ((options.mutate || everything) && !interrupted()) mutate(options, findings);
     if (options.coverage) add_coverage(options, findings);
     if (options.coverage) {
         std::cout << report::console_text(coverage_table(findings), report::ConsoleOptions::detect());

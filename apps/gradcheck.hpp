@@ -12,16 +12,18 @@ struct GradcheckOptions {
     std::string op;                  // empty: all
     gradcheck::Selection selection;  // of oracles, samples and shapes
     std::string json, junit, html;   // files for what comes out; empty: none
-    bool mutate = false;             // break each op in every way, in place of checking it
+    std::string plant{};             // a mistake that the op gets before it is checked; empty: none
+    bool mutate = false;             // show which oracle notices which mistake, in place of checking
     bool coverage = false;           // say what is looked at, in place of looking
     bool verbose = false;
     bool quiet = false;
     std::string command{};  // as it was typed, for the page's foot
 };
 
-// Prints a line per op, and for one that failed what it looks like, or every row with verbose; with mutate a
-// line per op and every survivor; with coverage the matrix. Writes the files. Returns an ExitStatus. Throws
-// OptionsError when there is no such op, oracle or sample.
+// Prints a line per op, and for one that failed what it looks like, or every row with verbose, and then,
+// unless less than everything was asked for, how many planted mistakes are caught; with mutate each of them;
+// with coverage the matrix. Writes the files. Returns an ExitStatus. Throws OptionsError when there is no
+// such op, oracle, sample or mistake.
 int check_gradients(const GradcheckOptions& options);
 
 }  // namespace microtome::apps

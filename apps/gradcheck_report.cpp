@@ -56,6 +56,7 @@ void write(JsonWriter& json, const Row& row) {
             json.field("numeric", failure.numeric).field("tolerance", failure.tolerance);
         }
         json.field("pattern", failure.pattern).field("diagnosis", failure.diagnosis);
+        json.field("map", failure.map);
         json.field("smallest", failure.smallest).field("again", failure.again).end();
     }
     json.end().end();
@@ -107,7 +108,9 @@ report::Content failures_content(const GradcheckFindings& findings) {
     report::Content content;
     for (const Row& row : findings.rows) {
         if (row.pass) continue;
-        content.callout(report::Verdict::failed, str(row.op, ", ", row.oracle), row.text);
+        const std::string& words = row.failures.empty() ? row.text : row.failures[0].diagnosis;
+        content.callout(report::Verdict::failed, str(row.op, ", ", row.oracle),
+                        words.empty() ? row.text : words);
         for (const Failure& failure : row.failures) {
             report::Table table{{}, {{""}, {""}}};
             auto add = [&](const char* name, const std::string& text) {

@@ -338,8 +338,12 @@ class CommandLine {
             ->type_name("SHAPES");
         command->add_option("--seed", selection.seed, "of random cotangents and directions")
             ->capture_default_str();
+        command
+            ->add_option("--plant", gradcheck_.plant,
+                         "a mistake to give the op first, as --mutate names them")
+            ->type_name("MISTAKE");
         command->add_flag("--mutate", gradcheck_.mutate,
-                          "break every gradient in a dozen ways, and show which oracle notices");
+                          "break every gradient in a dozen ways, and show which oracle notices which");
         command->add_flag("--coverage", gradcheck_.coverage, "show which op is looked at by which oracle");
         command->add_option("--json", gradcheck_.json, "write a row for each op and oracle")
             ->type_name("FILE");

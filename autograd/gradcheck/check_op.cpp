@@ -58,9 +58,16 @@ std::string explain(const Row& row) {
     if (row.pass) return "";
     std::ostringstream out;
     out << "FAIL " << row.op << ", " << row.oracle << '\n';
+    const Failure* first = nullptr;
     for (const Failure& failure : row.failures) {
-        out << "  sample     " << failure.sample << (failure.inputs.empty() ? "" : ", inputs ")
-            << failure.inputs << '\n';
+        const std::string sample =
+            failure.sample + (failure.inputs.empty() ? "" : ", inputs " + failure.inputs);
+        if (first && !failure.pattern.empty() && failure.pattern == first->pattern) {
+            out << "  also       " << sample << '\n';
+            continue;
+        }
+        if (first == nullptr) first = &failure;
+        out << "  sample     " << sample << '\n';
         if (failure.where.empty()) {
             out << "  found      " << failure.text << '\n';
         } else {
@@ -71,6 +78,7 @@ std::string explain(const Row& row) {
             out << " +- " << failure.tolerance << '\n';
         }
         if (!failure.diagnosis.empty()) out << "  diagnosis  " << failure.diagnosis << '\n';
+        out << detail::labelled("  elements   ", failure.map);
         if (!failure.smallest.empty())
             out << "  smallest   fails with inputs " << failure.smallest << " still\n";
         if (!failure.again.empty()) out << "  again      " << failure.again << '\n';

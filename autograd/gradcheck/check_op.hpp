@@ -22,6 +22,7 @@ struct Failure {
     double analytic = 0, numeric = 0, tolerance = 0;
     // What it looks like (gradcheck.hpp lists the patterns; "wrong saved tensor" and "second order" besides).
     std::string pattern{}, diagnosis{};
+    std::string map{};       // lines of '.' (right) and '#' (wrong) for the elements of the gradient
     std::string inputs{};    // the sample's shapes, "(4,5),(5)"
     std::string smallest{};  // the smallest shapes found on which the oracle still fails
     std::string again{};     // a command that shows this and nothing else

@@ -93,7 +93,7 @@ struct Block {
 };
 
 struct Finding {
-    std::string pattern, words;
+    std::string pattern{}, words{}, map{};
 };
 
 // Whether each analytic element is what is right for another place: source(column), or `none` for any value.
@@ -290,25 +290,47 @@ inline Finding of_places(const Block& b, const std::string& gradient) {
                 ", in no plain pattern: another formula, or a wrong tensor kept from the forward pass?"};
 }
 
+// Right elements as '.', wrong ones as '#': the last two axes, where some are wrong first. Empty if all are.
+inline std::string map_of(const Block& b) {
+    constexpr std::size_t kRows = 16, kColumns = 64;
+    const std::vector<std::size_t>& shape = b.input.shape;
+    const std::size_t n = b.columns(), columns = shape.empty() ? 1 : shape.back();
+    const std::size_t rows = shape.size() < 2 ? 1 : shape[shape.size() - 2];
+    std::vector<bool> wrong(n, false);
+    for (std::size_t k = 0; k < b.analytic.size(); ++k)
+        if (b.is_wrong(k)) wrong[k % n] = true;
+    const auto first = std::find(wrong.begin(), wrong.end(), true);
+    if (std::find(wrong.begin(), wrong.end(), false) == wrong.end() || first == wrong.end()) return "";
+    const std::size_t begin =
+        static_cast<std::size_t>(first - wrong.begin()) / (rows * columns) * rows * columns;
+    std::string map;
+    for (std::size_t i = 0; i < std::min(rows, kRows); ++i) {
+        for (std::size_t j = 0; j < std::min(columns, kColumns); ++j)
+            map += wrong[begin + i * columns + j] ? '#' : '.';
+        map += columns > kColumns ? "...\n" : "\n";
+    }
+    return map + (rows > kRows ? "...\n" : "");
+}
+
 inline Finding diagnose(const Block& b) {
     const std::string gradient = subject_of(b.input, b.output);
-    for (const auto& look : {of_values, of_shares, of_moves}) {
-        Finding finding = look(b, gradient);
-        if (!finding.pattern.empty()) return finding;
-    }
-    return of_places(b, gradient);
+    Finding finding;
+    for (const auto& look : {of_values, of_shares, of_moves, of_places})
+        if (finding.pattern.empty()) finding = look(b, gradient);
+    finding.map = map_of(b);
+    return finding;
 }
 
 // The block with the largest error among all, cut along the parts.
-inline Finding diagnose(const Parts& inputs, const Parts& outputs, const Block& all) {
+inline Finding diagnose(const Parts& inputs, Parts outputs, const Block& all) {
     const std::size_t columns = all.columns();
+    if (all.rows == 1 && outputs.size() > 1) outputs = {{"y", {1}}};  // all of them through one cotangent
     Block worst;
     double largest = -1;
     std::string also;
     std::size_t top = 0;
     for (const Part& output : outputs) {
-        const std::size_t rows =
-            all.rows == 1 && outputs.size() > 1 ? 1 : std::min(output.size(), all.rows - top);
+        const std::size_t rows = std::min(output.size(), all.rows - top);
         std::size_t left = 0;
         for (const Part& input : inputs) {
             Block block{input, output, rows};
@@ -327,7 +349,6 @@ inline Finding diagnose(const Parts& inputs, const Parts& outputs, const Block& 
             if (error > 0) also += (also.empty() ? "d " : ", d ") + output.name + " / d " + input.name;
             if (error > largest) largest = error, worst = std::move(block);
         }
-        if (all.rows == 1) break;
         top += rows;
     }
     if (largest <= 0) return {};
@@ -336,11 +357,23 @@ inline Finding diagnose(const Parts& inputs, const Parts& outputs, const Block& 
     return finding;
 }
 
+// The lines of a map under one another, behind a label of thirteen letters.
+inline std::string labelled(const std::string& label, const std::string& map) {
+    std::string text;
+    for (std::size_t begin = 0, end; begin < map.size(); begin = end + 1) {
+        end = std::min(map.find('\n', begin), map.size());
+        text += (begin == 0 ? label : std::string(label.size(), ' ')) + map.substr(begin, end - begin) + '\n';
+    }
+    return text;
+}
+
 inline std::string quoted(const std::string& text) {
     std::string result = "\"";
     for (char c : text) {
         if (c == '"' || c == '\\') result += '\\';
-        if (static_cast<unsigned char>(c) < 0x20)
+        if (c == '\n')
+            result += "\\n";
+        else if (static_cast<unsigned char>(c) < 0x20)
             result += ' ';
         else
             result += c;

@@ -158,6 +158,7 @@ void diagnose(Failure& failure, const OpInfo& op, const OpSample& sample, uint64
     if (report.verdict == Verdict::fail) {
         failure.pattern = report.pattern;
         failure.diagnosis = report.diagnosis;
+        failure.map = report.map;
         if (report.pattern == "scattered") {
             const std::string wrong = wrong_tensor(op, sample, seed);
             if (!wrong.empty()) failure.pattern = "wrong saved tensor", failure.diagnosis = wrong;
@@ -166,6 +167,7 @@ void diagnose(Failure& failure, const OpInfo& op, const OpSample& sample, uint64
         report = second_order(function, seed);
         if (report.verdict == Verdict::fail) {
             failure.pattern = "second order";
+            failure.map = report.map;
             failure.diagnosis =
                 str("the gradient is right, and wrong when differentiated again (second order): ",
                     report.diagnosis,
@@ -182,15 +184,18 @@ void diagnose(Failure& failure, const OpInfo& op, const OpSample& sample, uint64
 
 std::string command(const OracleInfo& oracle, const OpInfo& op, const Failure& failure, uint64_t seed) {
     const std::vector<const OpInfo*>& listed = all_ops();
-    const bool is_listed = std::find(listed.begin(), listed.end(), &op) != listed.end();
+    const MutantOp* mutant = as_mutant(op);
+    const bool is_listed =
+        std::find(listed.begin(), listed.end(), mutant ? &mutant->original() : &op) != listed.end();
     const std::string sample = failure.sample == "all" ? "" : failure.sample;
     if (!is_listed)
         return str("check_op(op, {.oracle = \"", oracle.name, "\"",
                    sample.empty() ? "" : str(", .sample = \"", sample, "\""),
                    failure.smallest.empty() ? "" : str(", .shapes = \"", failure.smallest, "\""),
                    seed == 1 ? "" : str(", .seed = ", seed), "})");
-    return str("microtome gradcheck --op ", op.name, " --oracle \"", oracle.name, "\"",
-               sample.empty() ? "" : str(" --sample \"", sample, "\""),
+    return str("microtome gradcheck --op ", op.name,
+               mutant ? str(" --plant \"", describe(mutant->mutation()), "\"") : "", " --oracle \"",
+               oracle.name, "\"", sample.empty() ? "" : str(" --sample \"", sample, "\""),
                failure.smallest.empty() ? "" : str(" --shape \"", failure.smallest, "\""),
                seed == 1 ? "" : str(" --seed ", seed));
 }

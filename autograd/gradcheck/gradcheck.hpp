@@ -118,6 +118,7 @@ struct Report {
     // Of a failure. A word for programs: "factor", "sign", "zero", "not finite", "last element", "vector
     // tail", "transposed", "reduction", "shifted", "mirrored", "border" or "scattered"; and a sentence.
     std::string pattern, diagnosis;
+    std::string map;  // lines of '.' (right) and '#' (wrong) for the elements, where some are right
 
     bool pass() const { return verdict == Verdict::pass; }
 };
@@ -421,14 +422,15 @@ Report check(F&& f, Vjp&& vjp, View x, const Options& options = {}) {
         Finding finding = diagnose(inputs, outputs, all);
         report.pattern = std::move(finding.pattern);
         report.diagnosis = std::move(finding.words);
+        report.map = std::move(finding.map);
     }
     report.text = describe(report);
     return report;
 }
 
 // The same for float: f(std::span<const float>) and vjp(std::span<const float>, std::span<const float>)
-// return std::vector<float>. x is moved by less than 2^-22 of it (of 1, where it is smaller), so that the
-// points of the finite differences are floats exactly. An epsilon below float's stands for Options::single().
+// return std::vector<float>. An epsilon below float's stands for Options::single(), beside whose tolerance it
+// is nothing that the points of the differences are rounded, too.
 template <class F, class Vjp>
 Report check(F&& f, Vjp&& vjp, std::span<const float> x, Options options = Options::single()) {
     const Options least = Options::single();
@@ -437,10 +439,7 @@ Report check(F&& f, Vjp&& vjp, std::span<const float> x, Options options = Optio
         options.floor = std::max(options.floor, least.floor);
         options.largest_tolerance = std::max(options.largest_tolerance, least.largest_tolerance);
     }
-    Vector point(x.begin(), x.end());
-    const detail::Steps steps(point, options);
-    for (std::size_t i = 0; i < point.size(); ++i)
-        point[i] = std::round(point[i] / steps.scale[i] * 0x1p22) * 0x1p-22 * steps.scale[i];
+    const Vector point(x.begin(), x.end());
     auto narrow = [](View values) {
         std::vector<float> result(values.size());
         for (std::size_t i = 0; i < values.size(); ++i) result[i] = static_cast<float>(values[i]);
@@ -480,7 +479,7 @@ inline std::string explain(const Report& r) {
             "that\n"
             "  swallows what changes; try another x\n";
     if (!r.diagnosis.empty()) text += "  diagnosis  " + r.diagnosis + '\n';
-    return text;
+    return text + detail::labelled("  elements   ", r.map);
 }
 
 // One object; NaN and infinity, which JSON lacks, as null.
@@ -497,7 +496,7 @@ inline std::string to_json(const Report& r) {
            ", \"tolerance\": " + number(r.worst.tolerance) + "}" +
            ", \"worst_relative_error\": " + number(r.worst_relative_error) +
            ", \"tolerance\": " + number(r.tolerance) + ", \"pattern\": " + detail::quoted(r.pattern) +
-           ", \"diagnosis\": " + detail::quoted(r.diagnosis) + "}";
+           ", \"diagnosis\": " + detail::quoted(r.diagnosis) + ", \"map\": " + detail::quoted(r.map) + "}";
 }
 
 }  // namespace microtome::gradcheck

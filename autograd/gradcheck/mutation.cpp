@@ -4,6 +4,7 @@
 #include "autograd/ops/arithmetic.hpp"
 #include "autograd/ops/control.hpp"
 #include "autograd/ops/shaping.hpp"
+#include "base/suggest.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -138,7 +139,7 @@ Saves widened_saves(const void* attributes, Needs needs) {
     const OpInfo& op = mutant->original();
     const Mutation& mutation = mutant->mutation();
     // A mutant of a mutant asks the one below.
-    alive = op.vjp == mutated_vjp ? static_cast<const MutantOp*>(&op) : nullptr;
+    alive = as_mutant(op);
     Saves saves = op.saves(attributes, needs);
     alive = mutant;
     if (has_saved(saves, mutation.target))
@@ -197,6 +198,17 @@ double change_of(const OpFunction& function, const Vector& healthy, const Vector
     return change;
 }
 
+// The oracles that mutants are shown to, the likeliest first.
+std::vector<const OracleInfo*> judges(bool second_order) {
+    std::vector<const OracleInfo*> result;
+    for (const OracleInfo& oracle : oracles())
+        if (oracle.judges_gradients) result.push_back(&oracle);
+    std::stable_partition(result.begin(), result.end(), [&](const OracleInfo* oracle) {
+        return second_order == (oracle->name.find("second") != std::string_view::npos);
+    });
+    return result;
+}
+
 constexpr double kExempt = 1e-6;
 
 Mutant tried(const OpInfo& op, const Mutation& mutation, std::vector<Subject>& subjects,
@@ -219,16 +231,13 @@ Mutant tried(const OpInfo& op, const Mutation& mutation, std::vector<Subject>& s
         result.change = std::max(result.change, change);
         if (!(change > kExempt)) continue;
         result.fate = Mutant::Fate::survived;
-        for (const OracleInfo& oracle : oracles()) {
-            if (!oracle.judges_gradients || (second && oracle.name.find("second") == std::string_view::npos))
-                continue;
-            const SampleSet one{{*subject.sample}, {}, {}};
-            if (oracle.hole(op, one).empty() && shown(oracle, one, subject.sample->name)) return result;
-        }
+        const SampleSet one{{*subject.sample}, {}, {}};
+        for (const OracleInfo* oracle : judges(second))
+            if (oracle->hole(op, one).empty() && shown(*oracle, one, subject.sample->name)) return result;
     }
     if (result.fate == Mutant::Fate::survived && !set.kinks.empty())
-        for (const OracleInfo& oracle : oracles())
-            if (oracle.judges_gradients && shown(oracle, {{}, set.kinks, {}}, "the kinks")) break;
+        for (const OracleInfo* oracle : judges(second))
+            if (shown(*oracle, {{}, set.kinks, {}}, "the kinks")) break;
     return result;
 }
 
@@ -253,6 +262,22 @@ std::string describe(const Mutation& mutation) {
         case Kind::second_scale: return gradient + " right, its derivative times 1.01";
     }
     return "";
+}
+
+Mutation mutation_named(const OpInfo& op, const std::string& description) {
+    std::vector<std::string> known;
+    for (const Mutation& mutation : mutations_of(op, op.samples())) {
+        known.push_back(describe(mutation));
+        if (known.back() == description) return mutation;
+    }
+    const std::string meant = closest_name(description, known);
+    throw OptionsError(
+        "gradcheck", str("expected a mutation of ", op.name, ", got '", description, "'"),
+        known.empty() ? "it has no gradient" : str("'", meant.empty() ? known[0] : meant, "' is one"));
+}
+
+const MutantOp* as_mutant(const OpInfo& op) {
+    return op.vjp == mutated_vjp ? static_cast<const MutantOp*>(&op) : nullptr;
 }
 
 MutantOp::MutantOp(const OpInfo& original, const Mutation& mutation)

@@ -44,6 +44,8 @@ constexpr int output_number(int output) {
 }
 
 std::string describe(const Mutation& mutation);  // "gradient of input 0 times 1.01"
+// The op's mutation of that description; OptionsError where there is none.
+Mutation mutation_named(const OpInfo& op, const std::string& description);
 
 // An op broken by one mutation. While it lives, it is the one on this thread whose saves() are widened.
 class MutantOp : public OpInfo {
@@ -61,6 +63,9 @@ class MutantOp : public OpInfo {
     Mutation mutation_;
     const MutantOp* before_;
 };
+
+// The op as a mutant; nullptr where it is none.
+const MutantOp* as_mutant(const OpInfo& op);
 
 // The mutations that the shapes of these samples allow.
 std::vector<Mutation> mutations_of(const OpInfo& op, const SampleSet& set);

@@ -42,7 +42,7 @@ void judge(Oracle& oracle, const std::string& sample, const Report& report) {
     text.precision(2);
     text << " +- " << report.worst.tolerance;
     oracle.fail({sample, text.str(), report.where, report.worst.analytic, report.worst.numeric,
-                 report.worst.tolerance, report.pattern, report.diagnosis});
+                 report.worst.tolerance, report.pattern, report.diagnosis, report.map});
 }
 
 Specs floating(const Specs& specs) {

@@ -85,6 +85,7 @@ TEST_CASE("gradcheck checks an op, writes its rows, and knows the names", "[apps
     REQUIRE(rows.size() >= 10);
     for (const auto& row : rows) {
         CHECK(row["op"] == "relu");
+        if (row.contains("mutants")) continue;
         CHECK(row["pass"] == true);
         CHECK((row["worst_relative_error"].get<double>() <= row["tolerance"].get<double>()));
     }

@@ -39,8 +39,11 @@ TEST_CASE("gradcheck writes JSON, JUnit and a page", "[apps][gradcheck]") {
     REQUIRE(outcome.status == 0);
     const auto rows = nlohmann::json::parse(text_of(json));
     REQUIRE(rows.size() >= 10);
+    CHECK(rows.back().at("mutants").get<int>() > 10);  // planted mistakes belong to a whole check
+    CHECK(rows.back().at("survivors").empty());
     for (const auto& row : rows) {
         CHECK(row.at("op") == "sqrt");
+        if (row.contains("mutants")) continue;
         CHECK(row.at("pass") == true);
         for (const char* field :
              {"oracle", "samples", "worst_relative_error", "tolerance", "seconds", "failures"})
@@ -53,6 +56,42 @@ TEST_CASE("gradcheck writes JSON, JUnit and a page", "[apps][gradcheck]") {
                Contains("<!doctype html>", Catch::CaseSensitive::No) && Contains("What is looked at"));
 }
 
+TEST_CASE("a planted mistake fails with a lesson, on the console and in every file", "[apps][gradcheck]") {
+    const ScratchFolder folder;
+    const std::string json = folder / "rows.json", junit = folder / "rows.xml", page = folder / "rows.html";
+    const Outcome outcome = run_program(
+        "gradcheck --op conv2d --oracle 'finite differences' --plant 'gradient of input 1 with axes 0,1 "
+        "transposed' --json " +
+        json + " --junit " + junit + " --html " + page);
+    INFO(outcome.output);
+    REQUIRE(outcome.status == 1);
+    const std::string words = "is transposed: its axes 0 and 1 are swapped";
+    for (const std::string& line :
+         {std::string("FAIL conv2d"), std::string("the vjp  "), words,
+          std::string("smallest   fails with inputs"),
+          std::string("again      microtome gradcheck --op conv2d --plant \"gradient of input 1 with")})
+        CHECK_THAT(outcome.output, Contains(line));
+    const auto rows = nlohmann::json::parse(text_of(json));
+    REQUIRE(rows.size() == 1);
+    const auto& failure = rows[0].at("failures").at(0);
+    CHECK(failure.at("pattern") == "transposed");
+    CHECK_THAT(failure.at("diagnosis").get<std::string>(), Contains(words));
+    CHECK(failure.at("where").get<std::string>().find("x1(") != std::string::npos);
+    CHECK_THAT(text_of(junit),
+               Contains("failures=\"1\"") && Contains("<failure message=\"sample &quot;") && Contains(words));
+    CHECK_THAT(text_of(page), Contains("What failed") && Contains(words));
+
+    // The command that is given shows the same failure.
+    const std::string again = failure.at("again");
+    CHECK(again.starts_with("microtome gradcheck "));
+    const Outcome same = run_program(again.substr(10));
+    INFO(same.output);
+    CHECK(same.status == 1);
+    CHECK_THAT(same.output, Contains(words));
+    CHECK(run_program("gradcheck --op conv2d --plant 'gradient of input 1 times 1.02'").status == 2);
+    CHECK(run_program("gradcheck --plant 'gradient of input 1 zero'").status == 2);
+}
+
 TEST_CASE("gradcheck breaks gradients and says who noticed", "[apps][gradcheck]") {
     const ScratchFolder folder;
     const std::string json = folder / "mutants.json", junit = folder / "mutants.xml";
@@ -60,7 +99,7 @@ TEST_CASE("gradcheck breaks gradients and says who noticed", "[apps][gradcheck]"
     INFO(outcome.output);
     REQUIRE(outcome.status == 0);
     CHECK_THAT(outcome.output,
-               Contains("caught   relu: gradient of input 0 times 1 + 1e-5 (finite differences") &&
+               Contains("caught  relu: gradient of input 0 times 1 + 1e-5  (finite differences") &&
                    Contains("0 survived"));
     const auto rows = nlohmann::json::parse(text_of(json));
     REQUIRE(rows.size() == 1);

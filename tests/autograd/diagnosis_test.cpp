@@ -308,10 +308,9 @@ TEST_CASE("code in float is checked as far as float allows", "[gradcheck][single
     INFO(report.text);
     CHECK(report.verdict == gradcheck::Verdict::fail);
     CHECK(report.worst.input == 0);
-    // The points of the differences are floats: a slope is exact.
-    const auto line = gradcheck::check([](FloatView at) { return Floats{3 * at[0]}; },
-                                       [](FloatView, FloatView v) { return Floats{3 * v[0]}; }, Floats{0.3f});
-    CHECK(line.worst.numeric == 3);
+    // A rounding error is no mistake.
+    wrong = 1e-7;
+    CHECK(gradcheck::check(f, vjp, x).pass());
 }
 
 TEST_CASE("a report as text and as JSON", "[gradcheck][diagnosis]") {
@@ -326,7 +325,7 @@ TEST_CASE("a report as text and as JSON", "[gradcheck][diagnosis]") {
     report.diagnosis = "a \"quote\", a \\ and a\nline";
     report.worst.analytic = std::nan("");
     CHECK_THAT(to_json(report),
-               Contains(R"("diagnosis": "a \"quote\", a \\ and a line")") && Contains("\"analytic\": null"));
+               Contains(R"("diagnosis": "a \"quote\", a \\ and a\nline")") && Contains("\"analytic\": null"));
     CHECK_THAT(explain(check_product([](Vector&) {})), Contains("pass: 16 inputs, 3 outputs"));
     const auto unclear = gradcheck::check([](View at) { return Vector{1e9 + at[0]}; },
                                           [](View, View v) { return Vector{v[0]}; }, Vector{0.3});
