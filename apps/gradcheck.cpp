@@ -92,12 +92,13 @@ void mutate(const GradcheckOptions& options, GradcheckFindings& findings) {
         for (const OpInfo* op : named) {
             if (op->vjp == nullptr) continue;
             if (interrupted()) break;
-            const MutationScore score = gradcheck::mutate_op(*op, [&](const Mutant& mutant) {
+            auto seen = [&](const Mutant& mutant) {
                 progress.note(std::string(op->name));
                 progress.advance();
                 if (all || mutant.fate == Mutant::Fate::survived) print_mutant(*op, mutant);
                 return !interrupted();
-            });
+            };
+            const MutationScore score = gradcheck::mutate_op(*op, seen, options.selection.oracle);
             if (lines || score.survived())
                 std::printf("%-4s %-28s %3d mutants, %3d caught, %2d exempt  %6.3f s\n",
                             score.survived() ? "FAIL" : "ok", score.op.c_str(), score.mutants, score.caught,

@@ -199,10 +199,10 @@ double change_of(const OpFunction& function, const Vector& healthy, const Vector
 }
 
 // The oracles that mutants are shown to, the likeliest first.
-std::vector<const OracleInfo*> judges(bool second_order) {
+std::vector<const OracleInfo*> judges(bool second_order, std::string_view only) {
     std::vector<const OracleInfo*> result;
     for (const OracleInfo& oracle : oracles())
-        if (oracle.judges_gradients) result.push_back(&oracle);
+        if (only.empty() ? oracle.judges_gradients : oracle.name == only) result.push_back(&oracle);
     std::stable_partition(result.begin(), result.end(), [&](const OracleInfo* oracle) {
         return second_order == (oracle->name.find("second") != std::string_view::npos);
     });
@@ -211,8 +211,8 @@ std::vector<const OracleInfo*> judges(bool second_order) {
 
 constexpr double kExempt = 1e-6;
 
-Mutant tried(const OpInfo& op, const Mutation& mutation, std::vector<Subject>& subjects,
-             const SampleSet& set) {
+Mutant tried(const OpInfo& op, const Mutation& mutation, std::vector<Subject>& subjects, const SampleSet& set,
+             std::string_view only) {
     Mutant result{mutation};
     const MutantOp mutant(op, mutation);
     const bool second = is_second_order(mutation);
@@ -232,11 +232,11 @@ Mutant tried(const OpInfo& op, const Mutation& mutation, std::vector<Subject>& s
         if (!(change > kExempt)) continue;
         result.fate = Mutant::Fate::survived;
         const SampleSet one{{*subject.sample}, {}, {}};
-        for (const OracleInfo* oracle : judges(second))
+        for (const OracleInfo* oracle : judges(second, only))
             if (oracle->hole(op, one).empty() && shown(*oracle, one, subject.sample->name)) return result;
     }
     if (result.fate == Mutant::Fate::survived && !set.kinks.empty())
-        for (const OracleInfo* oracle : judges(second))
+        for (const OracleInfo* oracle : judges(second, only))
             if (shown(*oracle, {{}, set.kinks, {}}, "the kinks")) break;
     return result;
 }
@@ -334,7 +334,8 @@ std::vector<Mutation> mutations_of(const OpInfo& op, const SampleSet& set) {
     return result;
 }
 
-MutationScore mutate_op(const OpInfo& op, const std::function<bool(const Mutant&)>& seen) {
+MutationScore mutate_op(const OpInfo& op, const std::function<bool(const Mutant&)>& seen,
+                        std::string_view oracle) {
     const auto begin = std::chrono::steady_clock::now();
     MutationScore score{std::string(op.name)};
     const SampleSet set = op.samples();
@@ -347,7 +348,7 @@ MutationScore mutate_op(const OpInfo& op, const std::function<bool(const Mutant&
     std::stable_sort(subjects.begin(), subjects.end(),
                      [](const Subject& a, const Subject& b) { return a.cost < b.cost; });
     for (const Mutation& mutation : mutations_of(op, set)) {
-        score.mutated.push_back(tried(op, mutation, subjects, set));
+        score.mutated.push_back(tried(op, mutation, subjects, set, oracle));
         const Mutant& mutant = score.mutated.back();
         ++score.mutants;
         score.caught += mutant.fate == Mutant::Fate::caught;

@@ -86,7 +86,9 @@ struct MutationScore {
     int survived() const { return mutants - caught - exempt; }
 };
 
-// Breaks the op in every way. `seen` hears of each mutant; false from it ends the run early.
-MutationScore mutate_op(const OpInfo& op, const std::function<bool(const Mutant&)>& seen = {});
+// Breaks the op in every way. `seen` hears of each mutant; false from it ends the run early. With the name of
+// an oracle, mutants are shown to that one alone: what would survive without the others.
+MutationScore mutate_op(const OpInfo& op, const std::function<bool(const Mutant&)>& seen = {},
+                        std::string_view oracle = "");
 
 }  // namespace microtome::gradcheck

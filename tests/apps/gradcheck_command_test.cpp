@@ -1,5 +1,6 @@
 // `microtome gradcheck` from outside: what it prints, its files and its exit status.
 #include "tests/apps/program.hpp"
+#include "tests/report/html_check.hpp"
 #include "tests/scratch_folder.hpp"
 
 #include <catch2/catch.hpp>
@@ -80,6 +81,7 @@ TEST_CASE("a planted mistake fails with a lesson, on the console and in every fi
     CHECK_THAT(text_of(junit),
                Contains("failures=\"1\"") && Contains("<failure message=\"sample &quot;") && Contains(words));
     CHECK_THAT(text_of(page), Contains("What failed") && Contains(words));
+    CHECK(html_fault(text_of(page)) == "");
 
     // The command that is given shows the same failure.
     const std::string again = failure.at("again");

@@ -97,6 +97,13 @@ TEST_CASE("a mutant that no sample can tell from the op is exempt, and not caugh
     CHECK(score.exempt == 1);
 }
 
+TEST_CASE("mutants can be shown to one oracle alone", "[gradcheck][mutation]") {
+    const MutationScore score = gradcheck::mutate_op(user_op<Square<true>>(), {}, "second order");
+    CHECK(mutant_of(score, {Kind::second_zero}).fate == Mutant::Fate::caught);
+    CHECK(mutant_of(score, {Kind::scale, 0}).fate == Mutant::Fate::survived);  // consistent with itself
+    CHECK(score.survived() > 0);
+}
+
 TEST_CASE("a run over mutants can be ended early", "[gradcheck][mutation]") {
     int seen = 0;
     const MutationScore score =
