@@ -1,8 +1,8 @@
 #include "base/atomic_file.hpp"
+#include "base/byte_stream.hpp"
 #include "base/error.hpp"
 #include "base/letters.hpp"
 #include "data/array_dataset.hpp"
-#include "data/byte_stream.hpp"
 #include "data/formats.hpp"
 #include "data/image.hpp"
 

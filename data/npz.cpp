@@ -1,9 +1,9 @@
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
+#include "base/zip.hpp"
 #include "data/array_dataset.hpp"
 #include "data/formats.hpp"
-#include "data/npy.hpp"
-#include "data/zip.hpp"
+#include "tensor/npy.hpp"
 
 #include <algorithm>
 
@@ -19,15 +19,14 @@ const ZipMember* find(const std::vector<ZipMember>& members, const std::string& 
     return found == members.end() ? nullptr : &*found;
 }
 
-Tensor array_of(const ZipMember& member, const std::string& file) {
+// Those that images and labels are made of.
+Tensor integers_of(const ZipMember& member, const std::string& file) {
     const std::string name = str(file, ": ", member.name);
-    ByteStream stream(member.bytes, member.packing, name);
-    if (member.size > stream.most())
-        throw FormatError(name, str("expected ", member.size, " bytes, as the archive says, got ",
-                                    member.bytes.size(), " that cannot unpack to so many"));
+    ByteStream stream = open_member(member, name, kMaxFileBytes);
     Tensor array = read_npy(stream, member.size, name);
-    stream.require_end();
-    if (stream.crc() != member.crc) throw FormatError(name, "expected sound data, got another checksum");
+    require_sound_end(member, stream, name);
+    if (is_floating(array.dtype()))
+        throw FormatError(name, str("expected integers, got elements of the type ", array.dtype()));
     return array;
 }
 
@@ -78,8 +77,8 @@ std::unique_ptr<Dataset> open_npz(const std::string& file) {
         if (!of_images || !of_labels)
             throw FormatError(
                 file, str("expected ", images, " and ", labels, ", got only ", of_images ? images : labels));
-        parts.push_back({part, images_of(array_of(*of_images, file), str(file, ": ", images)),
-                         labels_of(array_of(*of_labels, file), str(file, ": ", labels))});
+        parts.push_back({part, images_of(integers_of(*of_images, file), str(file, ": ", images)),
+                         labels_of(integers_of(*of_labels, file), str(file, ": ", labels))});
         for (int64_t label : parts.back().labels) classes = std::max(classes, label + 1);
     }
     if (parts.empty()) {

@@ -2,6 +2,7 @@
 
 #include "base/json_writer.hpp"
 #include "nn/safetensors.hpp"
+#include "nn/weights.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -121,7 +122,7 @@ void save_model(const std::string& path, const Module& model, const ModelCard& c
 }
 
 LoadedModel load_model(const std::string& path, const std::optional<StatedModel>& stated) {
-    TensorFile file = read_tensors(path);
+    WeightsFile file = read_weights(path);
     auto description = file.metadata.find(kKey);
     const bool described = description != file.metadata.end();
     if (described && stated)
@@ -137,6 +138,8 @@ LoadedModel load_model(const std::string& path, const std::optional<StatedModel>
         if (!described) throw;
         throw FormatError(path, str("expected a model that can be built, got: ", error.what()));
     }
+    if (!described) adapt_weights(file, *result.model, result.card.options.image);
+    result.notes = std::move(file.notes);
     result.model->load(file.tensors);
     return result;
 }

@@ -42,12 +42,16 @@ struct StatedModel {
 struct LoadedModel {
     std::unique_ptr<Module> model;  // in eval mode
     ModelCard card;
+    std::vector<std::string> notes;  // how weights from elsewhere were made to fit, for the user
 };
 
 // Writes the file whole or not at all. The card is completed first. Throws OptionsError when it does not fit
 // (class names that are not options.classes in number, or differ from the model's own shapes), IoError.
 void save_model(const std::string& path, const Module& model, const ModelCard& card);
 
+// Reads what save_model() wrote, and where it is stated what they are, weights from elsewhere, of any format
+// that nn/weights.hpp reads and adapted as it says.
+//
 // Throws MissingFileError, IoError; FormatError for a damaged or forged file, a missing key or a wrong shape;
 // OptionsError for a file without description when not all is stated, or for statements about one that has
 // its own.

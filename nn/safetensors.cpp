@@ -2,6 +2,7 @@
 
 #include "base/atomic_file.hpp"
 #include "base/json_writer.hpp"
+#include "nn/elements.hpp"
 
 #include <algorithm>
 #include <array>
@@ -13,21 +14,22 @@
 namespace microtome {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "arrays are copied as they lie in the file");
-
 constexpr const char* kMetadata = "__metadata__";
 
 struct Element {
     std::string_view name;
-    std::size_t bytes;
-    Dtype dtype;  // in memory
+    FileType type;
 };
-constexpr std::array<Element, 6> kElements{{{"F64", 8, Dtype::f64},
-                                            {"I64", 8, Dtype::i64},
-                                            {"F32", 4, Dtype::f32},
-                                            {"F16", 2, Dtype::f32},
-                                            {"BF16", 2, Dtype::f32},
-                                            {"U8", 1, Dtype::u8}}};
+constexpr std::array<Element, 10> kElements{{{"F64", FileType::f64},
+                                             {"F32", FileType::f32},
+                                             {"F16", FileType::f16},
+                                             {"BF16", FileType::bf16},
+                                             {"I64", FileType::i64},
+                                             {"I32", FileType::i32},
+                                             {"I16", FileType::i16},
+                                             {"I8", FileType::i8},
+                                             {"U8", FileType::u8},
+                                             {"BOOL", FileType::boolean}}};
 
 // One array as the header describes it.
 struct Entry {
@@ -64,8 +66,8 @@ class HeaderReader {
             auto found = std::find_if(kElements.begin(), kElements.end(),
                                       [&](const Element& element) { return element.name == text; });
             if (found == kElements.end())
-                fail(str("expected ", entries.back().name, " of type F64, F32, F16, BF16, I64 or U8, got ",
-                         text));
+                fail(str("expected ", entries.back().name,
+                         " of type F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL, got ", text));
             entries.back().element = *found;
         } else {
             unexpected("a string");
@@ -143,38 +145,6 @@ class HeaderReader {
     bool in_metadata_ = false, in_array_ = false;
 };
 
-// IEEE 754 binary16 to float: exact.
-float widen_half(uint16_t half) {
-    const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
-    const uint32_t exponent = (half >> 10) & 31u, fraction = half & 1023u;
-    if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (fraction << 13));
-    if (exponent > 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (fraction << 13));
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-    return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
-}
-
-Tensor read_elements(const Entry& entry, const char* from) {
-    Tensor result(Spec{*entry.shape, entry.element->dtype, kCpu});
-    if (result.elements() == 0) return result;
-    if (entry.element->bytes == size_of(result.dtype())) {
-        std::memcpy(result.mutable_raw(), from, result.spec().bytes());
-        return result;
-    }
-    for (float& element : result.mutable_data<float>()) {
-        uint16_t bits;
-        std::memcpy(&bits, from, sizeof bits);
-        from += sizeof bits;
-        if (entry.element->name == "F16") {
-            element = widen_half(bits);
-        } else {
-            bfloat16 narrow;
-            narrow.bits = bits;
-            element = static_cast<float>(narrow);
-        }
-    }
-    return result;
-}
-
 std::string_view type_name(Dtype dtype) {
     switch (dtype) {
         case Dtype::f64: return "F64";
@@ -217,10 +187,10 @@ TensorFile parse_tensors(std::string_view bytes, const std::string& where) {
             throw FormatError(where, str("expected ", entry.name, " to start at byte ", position, " of the ",
                                          data.size(), " of data and end inside, got ", begin, " to ", end));
         const auto elements = static_cast<uint64_t>(entry.shape->elements());
-        if (end - begin != elements * entry.element->bytes)
+        if (end - begin != elements * size_of(entry.element->type))
             throw FormatError(
-                where, str("expected ", elements * entry.element->bytes, " bytes for ", entry.name, " ",
-                           entry.element->name, *entry.shape, ", got ", end - begin));
+                where, str("expected ", elements * size_of(entry.element->type), " bytes for ", entry.name,
+                           " ", entry.element->name, *entry.shape, ", got ", end - begin));
         position = end;
     }
     if (position != data.size())
@@ -229,8 +199,8 @@ TensorFile parse_tensors(std::string_view bytes, const std::string& where) {
     TensorFile result;
     result.metadata = std::move(reader.metadata);
     for (Entry& entry : entries)
-        result.tensors.push_back(
-            {std::move(entry.name), read_elements(entry, data.data() + entry.place->first)});
+        result.tensors.push_back({std::move(entry.name), read_elements(entry.element->type, *entry.shape,
+                                                                       data.data() + entry.place->first)});
     return result;
 }
 

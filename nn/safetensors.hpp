@@ -25,9 +25,10 @@ struct TensorFile {
 inline constexpr std::size_t kMaxHeaderBytes = 100'000'000;
 inline constexpr std::size_t kMaxTensorFileBytes = std::size_t{1} << 36;
 
-// F16 and BF16 become f32, exactly; F32, F64, I64 and U8 stay. Throws FormatError in the name of `where` for
-// a header longer than the file or kMaxHeaderBytes, JSON that is not as above, a name twice, another type, a
-// shape whose bytes are not those of its place, and arrays that overlap, leave gaps or end outside the file.
+// Types become what nn/elements.hpp says, F16 and BF16 f32, for example. Throws FormatError in the name of
+// `where` for a header longer than the file or kMaxHeaderBytes, JSON that is not as above, a name twice,
+// another type, a shape whose bytes are not those of its place, and arrays that overlap, leave gaps or end
+// outside the file.
 TensorFile parse_tensors(std::string_view bytes, const std::string& where);
 
 // The bytes of such a file. Arrays are sorted by element size, then name, so that each is aligned. Throws

@@ -1,4 +1,4 @@
-#include "data/byte_stream.hpp"
+#include "base/byte_stream.hpp"
 
 #include "base/error.hpp"
 
@@ -25,18 +25,12 @@ struct ByteStream::Inflater {
 };
 
 ByteStream::ByteStream(std::string_view bytes, Packing packing, std::string name)
-    : rest_(bytes),
-      most_(packing == Packing::none ? bytes.size() : 1032 * uint64_t{bytes.size()}),
-      name_(std::move(name)) {
+    : rest_(bytes), most_(most(bytes, packing)), name_(std::move(name)) {
     if (packing != Packing::none)  // 15 bits of window; negative: no header; + 16: gzip's header
         inflater_ = std::make_unique<Inflater>(packing == Packing::gzip ? 15 + 16 : -15);
 }
 
 ByteStream::~ByteStream() = default;
-
-uint64_t ByteStream::most() const {
-    return most_;
-}
 
 // Reads as much as there is, up to the size of `to`, which isn't 0: nothing only at the end.
 std::size_t ByteStream::some(std::span<std::byte> to) {

@@ -1,6 +1,7 @@
-#include "data/npy.hpp"
+#include "tensor/npy.hpp"
 
 #include "base/error.hpp"
+#include "tensor/half.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -89,10 +90,15 @@ Tensor read_npy(ByteStream& stream, uint64_t size, const std::string& name) {
     const Header header(take(length), name);
 
     const std::string type = header.type();  // byte order, kind, bytes
-    const bool integer = type.size() == 3 && (type[1] == 'u' || type[1] == 'i') &&
-                         std::string_view("1248").find(type[2]) != std::string_view::npos &&
-                         std::string_view("<>|=").find(type[0]) != std::string_view::npos;
-    if (!integer) throw FormatError(name, str("expected integers, got elements of the type ", type));
+    const bool known = type.size() == 3 && std::string_view("<>|=").find(type[0]) != std::string_view::npos &&
+                       ((type[1] == 'b' && type[2] == '1') ||
+                        ((type[1] == 'u' || type[1] == 'i') && (type[2] == '1' || type[2] == '2')) ||
+                        (std::string_view("uif").find(type[1]) != std::string_view::npos &&
+                         (type[2] == '4' || type[2] == '8')) ||
+                        (type[1] == 'f' && type[2] == '2'));
+    if (!known)
+        throw FormatError(
+            name, str("expected integers or floating-point numbers, got elements of the type ", type));
     const int bytes = type[2] - '0';
     const std::vector<int64_t> sizes = header.sizes();
     const uint64_t elements_there = size / bytes;
@@ -116,17 +122,31 @@ Tensor read_npy(ByteStream& stream, uint64_t size, const std::string& name) {
             throw FormatError(name, error.what());
         }
     }();
-    Tensor array(Spec{shape, type[1] == 'u' && bytes == 1 ? Dtype::u8 : Dtype::i64, kCpu});
-    if (array.dtype() == Dtype::u8) {
+    const bool floating = type[1] == 'f', as_bytes = bytes == 1 && type[1] != 'i';
+    const Dtype dtype = as_bytes ? Dtype::u8 : !floating ? Dtype::i64 : bytes == 8 ? Dtype::f64 : Dtype::f32;
+    Tensor array(Spec{shape, dtype, kCpu});
+    if (as_bytes) {
         stream.read(std::as_writable_bytes(array.mutable_data<uint8_t>()));
         return array;
     }
     const std::string elements_read = take(size);
     const auto* from = reinterpret_cast<const std::byte*>(elements_read.data());
-    for (int64_t& element : array.mutable_data<int64_t>()) {
-        element = decode(from, bytes, type[1] == 'i', type[0] == '>');
-        from += bytes;
-    }
+    const auto decode_all = [&]<class T>(auto&& convert) {
+        for (T& element : array.mutable_data<T>()) {
+            element = convert(decode(from, bytes, type[1] == 'i', type[0] == '>'));
+            from += bytes;
+        }
+    };
+    if (!floating)
+        decode_all.template operator()<int64_t>([](int64_t bits) { return bits; });
+    else if (bytes == 8)
+        decode_all.template operator()<double>([](int64_t bits) { return std::bit_cast<double>(bits); });
+    else if (bytes == 4)
+        decode_all.template operator()<float>(
+            [](int64_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits)); });
+    else
+        decode_all.template operator()<float>(
+            [](int64_t bits) { return widen_half(static_cast<uint16_t>(bits)); });
     return array;
 }
 

@@ -26,7 +26,10 @@ class ByteStream {
 
     // The most bytes that can come out, from first to last: deflate writes no fewer than one for 1032. To be
     // asked before what a header claims is allocated.
-    uint64_t most() const;
+    uint64_t most() const { return most_; }
+    static uint64_t most(std::string_view bytes, Packing packing) {
+        return packing == Packing::none ? bytes.size() : 1032 * uint64_t{bytes.size()};
+    }
     uint32_t crc() const { return crc_; }  // CRC-32 of what has been read
 
   private:
