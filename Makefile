@@ -10,6 +10,7 @@
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 ARGS ?=
+FUZZ_SECONDS ?= 600
 
 # CXX counts when somebody chose it; make's own default (c++ or g++) is the preset's.
 ifeq ($(origin CXX),default)
@@ -24,7 +25,7 @@ packages := g++ cmake ninja-build libstb-dev zlib1g-dev nlohmann-json3-dev libto
 clang := clang libclang-rt-14-dev libomp-dev
 
 .DEFAULT_GOAL := all
-.PHONY: all help demo test test-clang bench asan tsan mutants format format-check install clean
+.PHONY: all help demo test test-clang bench asan tsan fuzz mutants format format-check install clean
 
 all: ## build the library and the program, build/microtome
 	@$(call need,$(packages))
@@ -62,9 +63,16 @@ tsan: ## the same tests under the thread sanitizer (clang and libomp: gcc's Open
 	@$(call need,$(packages) $(clang))
 	@$(call check,tsan)
 
+fuzz: ## hand broken files to every reader, FUZZ_SECONDS each; ARGS: which of safetensors pth npz idx images presets
+	@$(call need,$(packages) $(clang))
+	@cmake --preset fuzz && cmake --build build-fuzz -j $(JOBS) --target $(patsubst %,fuzz_%,$(fuzz_targets))
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz/run build-fuzz $(fuzz_targets)
+
 mutants: ## plant bugs one by one and show that a test catches each
 	@$(call need,$(packages) git)
 	@JOBS=$(JOBS) tests/mutants/run $(ARGS)
+
+fuzz_targets = $(or $(ARGS),safetensors pth npz idx images presets)
 
 sources = $$(find . -path './build*' -prune -o -name '*.[ch]pp' -print)
 

@@ -304,11 +304,44 @@ class CommandLine {
         CLI::App* info = add(
             "info", "print a model's layers, parameters and multiply-adds",
             [this] { return model_info(model_info_); }, model);
-        info->add_option("--arch", model_info_.architecture, "an architecture: cnn, mlp, resnet-small, ...");
+        info->add_option("--arch", model_info_.architecture, "an architecture: cnn, resnet50, vit-b16, ...");
         info->add_option("--model", model_info_.model, "or a model file");
         info->add_option("--classes", model_info_.classes, "how many classes")->capture_default_str();
         info->add_option("--size", model_info_.size, "pixels a side; the architecture's own if not said");
         info->add_option("--json", model_info_.json, "write the table to this file");
+        add_model_convert(model);
+    }
+    void add_model_convert(CLI::App* model) {
+        CLI::App* convert = add(
+            "convert", "make a model file of weights from elsewhere",
+            [this] { return model_convert(model_convert_); }, model);
+        convert->footer(
+            "Read are safetensors files, PyTorch's state dicts (.pth; nothing in them is executed) and .npz, "
+            "under\n"
+            "torchvision's names, or timm's for ViT. Weights do not say what they were trained on; you "
+            "must:\n"
+            "    microtome model convert resnet50.pth --arch resnet50 --classes 1000 --range 0,1 \\\n"
+            "        --normalize imagenet --resize --out resnet50.safetensors");
+        convert->add_option("weights", model_convert_.from, "the file of weights")
+            ->type_name("FILE")
+            ->required();
+        convert->add_option("--out", model_convert_.out, "the model file")->type_name("FILE")->required();
+        convert->add_option("--arch", model_convert_.architecture,
+                            "what the weights belong to: resnet50, ...");
+        convert
+            ->add_option("--classes", model_convert_.classes, "names in the order of the logits, or how many")
+            ->delimiter(',');
+        convert->add_option("--range", model_convert_.range,
+                            "what black and white were in training: 0,1 or 0,255");
+        convert->add_option("--normalize", model_convert_.normalize,
+                            "what followed: imagenet, none, or MEAN,MEAN,MEAN/DEVIATION,DEVIATION,DEVIATION");
+        convert->add_option("--size", model_convert_.size,
+                            "pixels a side; the architecture's own if not said");
+        convert->add_option("--channels", model_convert_.channels, "of the images")->capture_default_str();
+        convert->add_flag("--resize", model_convert_.resize,
+                          "the model takes images of other sizes, and resizes them");
+        convert->add_option("--numbers", model_convert_.numbers, "of the architecture: dropout=0.2")
+            ->delimiter(',');
     }
 
     // A subcommand that calls `action` when it is the one; with the options that all of them have.
@@ -381,6 +414,7 @@ class CommandLine {
     DataSynthOptions data_synth_;
     BenchOptions bench_;
     ModelInfoOptions model_info_;
+    ModelConvertOptions model_convert_;
     GradcheckOptions gradcheck_;
     TrainOptions train_;
     HardenOptions harden_;

@@ -42,7 +42,7 @@ struct StatedModel {
 struct LoadedModel {
     std::unique_ptr<Module> model;  // in eval mode
     ModelCard card;
-    std::vector<std::string> notes;  // how weights from elsewhere were made to fit, for the user
+    std::vector<std::string> notes{};  // how weights from elsewhere were made to fit, for the user
 };
 
 // Writes the file whole or not at all. The card is completed first. Throws OptionsError when it does not fit

@@ -109,7 +109,7 @@ TEST_CASE("forged headers are refused", "[nn][files]") {
     refuses(R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
             R"("x":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
             eight, "second x");
-    refuses(R"({"x":{"dtype":"I32","shape":[2],"data_offsets":[0,8]}})", eight, "got I32");
+    refuses(R"({"x":{"dtype":"U32","shape":[2],"data_offsets":[0,8]}})", eight, "got U32");
     refuses(R"({"x":{"dtype":"F32","shape":[281474976710656,65536],"data_offsets":[0,8]}})", eight,
             "fits in");
     refuses(R"({"x":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", "", "fits in");

@@ -1,0 +1,8 @@
+#include "fuzz/fuzz.hpp"
+#include "studies/preset.hpp"
+
+using namespace microtome;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
+    return fuzz::refusals_allowed([&] { preset_of_text(std::string(fuzz::text_of(data, size)), "x"); });
+}

@@ -1,0 +1,8 @@
+#include "fuzz/fuzz.hpp"
+#include "nn/safetensors.hpp"
+
+using namespace microtome;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
+    return fuzz::refusals_allowed([&] { parse_tensors(fuzz::text_of(data, size), "x"); });
+}
