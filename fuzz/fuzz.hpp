@@ -1,5 +1,6 @@
-// What the fuzz targets share. Each hands libFuzzer's bytes to one reader of files. A reader may refuse them with a
-// FormatError; anything else (another exception, a sanitizer's finding, too much time or memory) is a find.
+// What the fuzz targets share. Each hands libFuzzer's bytes to one reader of files. A reader may refuse them
+// with a FormatError; anything else (another exception, a sanitizer's finding, too much time or memory) is a
+// find.
 #pragma once
 
 #include "base/error.hpp"

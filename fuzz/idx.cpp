@@ -1,5 +1,5 @@
-// MNIST's format. The first byte says whether the files are packed, the second how many bytes the labels have; the
-// rest is labels and images.
+// MNIST's format. The first byte says whether the files are packed, the second how many bytes the labels
+// have; the rest is labels and images.
 #include "data/formats.hpp"
 #include "fuzz/fuzz.hpp"
 

@@ -1,7 +1,8 @@
-// PyTorch's files. Checksums would keep most changes from ever being looked at, so the bytes are tried as an archive
-// and as the pickle in a sound one.
-#include "fuzz/fuzz.hpp"
+// PyTorch's files. Checksums would keep most changes from ever being looked at, so the bytes are tried as an
+// archive and as the pickle in a sound one.
 #include "nn/pth.hpp"
+
+#include "fuzz/fuzz.hpp"
 
 #include <zlib.h>
 

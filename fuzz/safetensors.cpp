@@ -1,5 +1,6 @@
-#include "fuzz/fuzz.hpp"
 #include "nn/safetensors.hpp"
+
+#include "fuzz/fuzz.hpp"
 
 using namespace microtome;
 

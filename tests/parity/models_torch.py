@@ -254,6 +254,13 @@ def find_draws():
               f"as a rule {np.median(distances):.2f}", flush=True)
 
 
+def sign_agreement(ours, truth):
+    """The share of values with the true sign, among those that are not zero but for roundings; and their share."""
+    counted = truth.abs() > 1e-4 * truth.abs().max()
+    same = (ours.sign() == truth.sign()) & counted
+    return same.sum().item() / counted.sum().item(), counted.double().mean().item()
+
+
 def write_fixtures():
     os.makedirs(FIXTURES, exist_ok=True)
     tensors, jobs = {}, []
