@@ -113,10 +113,10 @@ class Job {
         int64_t at[2];
         for (int64_t line = 0; line < y_lines; ++line)
             at[line] = n * d_.y.image_stride + (i_y + line) * d_.y.stride_h + j * d_.y.stride_w;
-        a.strip = d_.strips;
-        for (int64_t column = 0; column < d_.columns; column += kDirectStrip) {
-            a.strip_width = direct_strip_width(d_.columns - column);
-            a.columns = std::min(kDirectStrip, d_.columns - column);
+        a.strip_floats = k_ * kDirectStrip;
+        for (int64_t column = 0; column < d_.columns; column += kDirectColumns) {
+            a.strips = d_.strips + column * k_;
+            a.columns = std::min(kDirectColumns, d_.columns - column);
             a.bias = d_.bias == nullptr ? nullptr : d_.bias + column;
             for (int64_t line = 0; line < y_lines; ++line) {
                 const int64_t offset = at[line] + column;
@@ -125,7 +125,6 @@ class Job {
                 a.gate[line] = d_.gate == nullptr ? nullptr : d_.gate + (d_.pool ? offset : offset / 8);
             }
             direct_kernels().lines(a);
-            a.strip += k_ * a.strip_width;
         }
     }
 

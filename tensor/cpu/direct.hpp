@@ -43,9 +43,7 @@ void pack_strips(int64_t k, int64_t columns, const At& at, float* strips);
 
 // How wide the strip is that begins `left` columns before the last.
 inline int64_t direct_strip_width(int64_t left) {
-    int64_t width = kDirectStrip;
-    while (width > 4 && width / 2 >= left) width /= 2;
-    return width;
+    return left > 8 ? 16 : left > 4 ? 8 : 4;
 }
 
 template <class At>

@@ -32,8 +32,7 @@ void for_phases(const ConvShape& s, Body body) {
 
 // Whether the direct kernel can pack the bits of a gate as it goes: a vector's bits are whole bytes.
 bool packs_gate(const ConvStage& stage) {
-    const int64_t rest = stage.conv.o % kDirectStrip;
-    return direct_kernels().packs_gates && (rest == 0 || rest == 8 || rest == 16);
+    return direct_kernels().packs_gates && stage.conv.o % 8 == 0;
 }
 
 }  // namespace

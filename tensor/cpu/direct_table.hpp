@@ -14,9 +14,11 @@
 
 namespace microtome::cpu {
 
-// Filters are packed as strips of 32 results: [k][32], then the next 32; the last is as narrow as 4, 8 or 16
-// where few are left, padded with zeros. The same for all instruction sets.
-constexpr int64_t kDirectStrip = 32;
+// Filters are packed as strips of 16 results: [k][16], then the next 16; the last is as narrow as 4 or 8
+// where few are left, padded with zeros. The same for all instruction sets. The kernel is given two strips at
+// a time.
+constexpr int64_t kDirectStrip = 16;
+constexpr int64_t kDirectColumns = 32;
 
 // Positions of one line of the result, or of two lines one below the other, by the results of one strip.
 struct DirectLines {
@@ -26,9 +28,9 @@ struct DirectLines {
     const int64_t* block_ends;
     int64_t blocks;
 
-    const float* strip;
-    int64_t strip_width;
-    int64_t columns;  // those that count
+    const float* strips;
+    int64_t strip_floats;  // from one to the next
+    int64_t columns;       // kDirectColumns or fewer
 
     int64_t lines;      // 1 or 2
     const float* x[2];  // the first element of each line's first position
@@ -44,7 +46,7 @@ struct DirectLines {
 };
 
 struct DirectTable {
-    bool packs_gates;  // whether bits are written; then y_step and the strip's width are multiples of 8
+    bool packs_gates;  // whether bits are written; then y_step and columns are multiples of 8
     void (*lines)(const DirectLines& lines);
 };
 

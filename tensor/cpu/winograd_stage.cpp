@@ -18,7 +18,7 @@ namespace {
 
 constexpr int64_t kTile = kWinogradTile, kPatch = kWinogradPatch, kPoints = kWinogradPoints;
 constexpr int64_t kBlockFloats = int64_t{1} << 17;  // of transforms and sums: half of the second-level cache
-constexpr int64_t kResults = 2 * kDirectStrip;      // at a time
+constexpr int64_t kResults = 2 * kDirectColumns;    // at a time
 constexpr int64_t kMaxProducts = int64_t{1}
                                  << 16;  // C * O: more filters than that are dearer to read than to use
 constexpr int64_t kMaxChannels = kSumSlice;
@@ -99,11 +99,11 @@ void multiply(const Winograd& d, const Tiles& tiles, int64_t positions, int64_t 
         ++a.blocks;
     }
     a.lines = 1, a.count = positions, a.step = k, a.y_step = tiles.results;
+    a.strip_floats = k * kDirectStrip;
     for (int64_t point = 0; point < kPoints; ++point, v += tiles.point_x, sums += tiles.point_y)
-        for (int64_t j = column; j < column + count; j += kDirectStrip) {
-            a.strip = d.filters + (point * d.columns + j) * k;
-            a.strip_width = direct_strip_width(d.columns - j);
-            a.columns = std::min(kDirectStrip, d.columns - j);
+        for (int64_t j = column; j < column + count; j += kDirectColumns) {
+            a.strips = d.filters + (point * d.columns + j) * k;
+            a.columns = std::min(kDirectColumns, d.columns - j);
             a.x[0] = v;
             a.y[0] = sums + (j - column);
             direct_kernels().lines(a);

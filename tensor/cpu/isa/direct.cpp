@@ -6,19 +6,25 @@
 namespace microtome::cpu::MICROTOME_ISA_NAME {
 namespace {
 
-constexpr int kPositions = 6;                   // of each of two lines
-constexpr int kVectors = kWidth == 16 ? 2 : 1;  // with 12 positions 24 sums of 32 registers, or 12 of 16
-constexpr int64_t kBlocksOfSlice = 16;          // kSumSlice / kSumBlock
+constexpr int64_t kBlocksOfSlice = 16;  // kSumSlice / kSumBlock
+
+// Filters as a tile reads them: `advance` floats from one product to the next, `vector` from one vector to
+// the next.
+struct Strip {
+    const float* data;
+    int64_t advance, vector;
+};
 
 // The sums of 2 x Positions positions, in the order of OrderedSum, and what is made of them. x: the first
 // position of either line.
 template <int Lanes, int Vectors, int Positions>
-void tile(const DirectLines& a, const float* const* x, const float* filter, int64_t column, const Place& to) {
+void tile(const DirectLines& a, const float* const* x, const Strip& strip, int64_t column, const Place& to) {
     using V = typename Vector<Lanes>::Type;
     constexpr int all = 2 * Positions;
     constexpr int pointers =
         (Positions + 2) / 3;  // one serves three positions, as many as an address can reach
     const int64_t step = a.step;
+    const float* filter = strip.data;
     V sum[all][Vectors] = {};
     V slice[all][Vectors], total[all][Vectors];
     asm("" : "=m"(slice), "=m"(total));  // they are written before they are read, which gcc does not see
@@ -42,7 +48,7 @@ void tile(const DirectLines& a, const float* const* x, const float* filter, int6
                 for (int q = 0; q < pointers; ++q) at[line][q] = x[line] + run->offset + 3 * q * step;
             for (int64_t i = run->length; i > 0; --i) {
                 V factor[Vectors];
-                for (int v = 0; v < Vectors; ++v) factor[v] = load_lanes<Lanes>(filter + v * Lanes);
+                for (int v = 0; v < Vectors; ++v) factor[v] = load_lanes<Lanes>(filter + v * strip.vector);
                 for (int line = 0; line < 2; ++line)
                     for (int p = 0; p < Positions; ++p) {
                         const V element = at[line][p / 3][p % 3 * step] - V{};
@@ -57,7 +63,7 @@ void tile(const DirectLines& a, const float* const* x, const float* filter, int6
                         asm(""
                             : "+r"(at[line][q]));  // keeps the compiler from one address for every position
                     }
-                filter += a.strip_width;
+                filter += strip.advance;
             }
         }
     }
@@ -85,20 +91,19 @@ void tile(const DirectLines& a, const float* const* x, const float* filter, int6
         });
 }
 
-template <int Lanes, int Vectors, int Positions = kPositions>
+template <int Lanes, int Vectors, int Positions>
 MICROTOME_INLINE void tile_of(int64_t positions, const DirectLines& a, const float* const* x,
-                              const float* filter, int64_t column, const Place& to) {
-    if (positions == Positions) return tile<Lanes, Vectors, Positions>(a, x, filter, column, to);
-    if constexpr (Positions > 1) tile_of<Lanes, Vectors, Positions - 1>(positions, a, x, filter, column, to);
+                              const Strip& strip, int64_t column, const Place& to) {
+    if (positions == Positions) return tile<Lanes, Vectors, Positions>(a, x, strip, column, to);
+    if constexpr (Positions > 1) tile_of<Lanes, Vectors, Positions - 1>(positions, a, x, strip, column, to);
 }
 
-// All positions, by Lanes * Vectors results from `column` on.
-template <int Lanes, int Vectors>
-void columns_of(const DirectLines& a, int64_t column) {
+// All positions, Positions or fewer of each line at a time, by Lanes * Vectors results from `column` on.
+template <int Lanes, int Vectors, int Positions>
+void columns_of(const DirectLines& a, const Strip& strip, int64_t column) {
     // One line alone is taken two pieces at a time.
     const bool one_line = a.lines == 1;
-    const int64_t unit = a.pool ? 2 : 1, most = one_line ? 2 * kPositions : kPositions;
-    const float* filter = a.strip + column;
+    const int64_t unit = a.pool ? 2 : 1, most = one_line ? 2 * Positions : Positions;
     for (int64_t j = 0, width = 0; j < a.count; j += width) {
         const int64_t left = a.count - j, tiles = (left + most - 1) / most;
         width = (left / unit + tiles - 1) / tiles * unit;  // nearly as many as in the others
@@ -113,20 +118,34 @@ void columns_of(const DirectLines& a, int64_t column) {
             to.residual[line] = a.residual[from] == nullptr ? nullptr : a.residual[from] + at;
             to.gate[line] = a.gate[from] == nullptr ? nullptr : a.gate[from] + (a.pool ? at : at / 8);
         }
-        tile_of<Lanes, Vectors>(positions, a, x, filter, column, to);
+        tile_of<Lanes, Vectors, Positions>(positions, a, x, strip, column, to);
     }
 }
 
 void lines(const DirectLines& a) {
-    int64_t column = 0;
-    for (; column + kWidth * kVectors <= a.strip_width; column += kWidth * kVectors)
-        columns_of<kWidth, kVectors>(a, column);
-    if constexpr (kVectors > 1)
-        if (a.strip_width == kWidth) columns_of<kWidth, 1>(a, 0);
-    if constexpr (kWidth > 8)
-        if (a.strip_width == 8) columns_of<8, 1>(a, 0);
-    if constexpr (kWidth > 4)
-        if (a.strip_width == 4) columns_of<4, 1>(a, 0);
+    const float* strip = a.strips;
+    for (int64_t column = 0; column < a.columns;) {
+        const int64_t left = a.columns - column, width = left > 8 ? 16 : left > 4 ? 8 : 4;
+        if constexpr (kWidth == 16) {
+            if (left > 24) {  // two whole strips
+                columns_of<16, 2, 6>(a, {strip, 16, a.strip_floats}, column);
+                column += 32, strip += 2 * a.strip_floats;
+                continue;
+            }
+            if (width == 16) columns_of<16, 1, 6>(a, {strip, 16, 0}, column);
+        }
+        // With fewer registers 2 x 3 positions by two vectors; windows need an even number.
+        if constexpr (kWidth == 8) {
+            if (width == 16 && !a.pool) columns_of<8, 2, 3>(a, {strip, 16, 8}, column);
+            if (width == 16 && a.pool)
+                for (int64_t c = 0; c < 16; c += 8) columns_of<8, 1, 6>(a, {strip + c, 16, 0}, column + c);
+        }
+        if constexpr (kWidth >= 8)
+            if (width == 8) columns_of<8, 1, 6>(a, {strip, 8, 0}, column);
+        if (kWidth == 4 || width == 4)
+            for (int64_t c = 0; c < width; c += 4) columns_of<4, 1, 6>(a, {strip + c, width, 0}, column + c);
+        column += width, strip += a.strip_floats;
+    }
 }
 
 }  // namespace

@@ -50,22 +50,26 @@ MICROTOME_INLINE V relu(V x) {
     return x <= 0.0f ? V{} : x;  // NaN stays NaN
 }
 
-// x as pixel `index` of a window whose largest so far is `most`.
-template <class V, class Index>
-MICROTOME_INLINE void take(V x, int index, V& most, Index& winner) {
-    const auto wins = (x > most) | (x != x);
-    most = wins ? x : most;
-    winner = wins ? Index{} + index : winner;
-}
-
-// The largest of four, none below 0, and its gate.
+// The largest of four, none below 0, and its gate: the first of equals; NaN, for which the gate is shut, if
+// one of them is NaN. The ReLU may wait until the end, because it keeps the order of what it lets through.
 template <class V, class Index>
 MICROTOME_INLINE V largest(V a, V b, V c, V d, Index& gate) {
-    V most = relu(a);
+    V most = a;
     gate = Index{};
-    take(relu(b), 1, most, gate);
-    take(relu(c), 2, most, gate);
-    take(relu(d), 3, most, gate);
+    const auto take = [&](V x, int index) __attribute__((always_inline)) {
+        const auto wins = x > most;
+        most = wins ? x : most;
+        gate = wins ? Index{} + index : gate;
+    };
+    take(b, 1);
+    take(c, 2);
+    take(d, 3);
+    most = relu(most);
+    // A NaN wins over all others; but what the comparisons above made of one is of no use.
+    most = a == a ? most : a;
+    most = b == b ? most : b;
+    most = c == c ? most : c;
+    most = d == d ? most : d;
     gate = most > 0.0f ? gate : Index{} + int{kShut};
     return most;
 }
