@@ -53,13 +53,14 @@ struct Lines {
 };
 
 // One line of windows to the sums of the lines that it meets.
-void add_windows(const ConvShape& s, const float* g, const uint8_t* gate, const uint64_t* masks,
+void add_windows(const ConvShape& s, const float* g, const uint8_t* gate, uint64_t* masks,
                  const float* packed, float* const* sums) {
     const int64_t windows = s.ow / 2;
     if (has_few_channels(s)) {
-        table().patches({g, gate, masks, windows, s.o, packed, s.kh + 1, (s.kw + 1) * s.c, 2 * s.c, sums});
+        table().patches({g, gate, windows, s.o, packed, s.kh + 1, (s.kw + 1) * s.c, 2 * s.c, sums});
         return;
     }
+    table().masks(gate, windows, s.o, masks);
     for (int64_t c = 0; c < s.c; c += kSparseChunk) {
         const int64_t width = std::min(kSparseChunk, s.c - c);
         // The filter's row outermost: it stays in the first-level cache for both lines of pixels.
@@ -127,7 +128,6 @@ void sparse_gradient(const ConvStage& stage, const float* g, const uint8_t* gate
         for (int64_t i = std::max<int64_t>(begin - s.kh / 2, 0); i < end; ++i) {
             if (i < window_lines && windows > 0) {
                 const int64_t at = (n * window_lines + i) * windows * s.o;
-                table().masks(gate + at, windows, s.o, masks);
                 float* met[kMaxTaps + 1];
                 for (int64_t t = 0; t <= s.kh; ++t) met[t] = line(2 * i + t);
                 add_windows(s, g + at, gate + at, masks, packed, met);

@@ -33,7 +33,6 @@ struct SparseSweep {
 struct SparsePatches {
     const float* g;
     const uint8_t* gate;
-    const uint64_t* masks;
     int64_t windows, channels;
     const float* filters;  // (channels, winner, floats of a patch rounded up to 16)
     int64_t lines, line,

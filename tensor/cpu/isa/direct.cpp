@@ -25,7 +25,9 @@ void tile(const DirectLines& a, const float* const* x, const Strip& strip, int64
         (Positions + 2) / 3;  // one serves three positions, as many as an address can reach
     const int64_t step = a.step;
     const float* filter = strip.data;
-    V sum[all][Vectors] = {};
+    V sum[all][Vectors];  // filled one by one: gcc makes a call in memory of "= {}"
+    for (int r = 0; r < all; ++r)
+        for (int v = 0; v < Vectors; ++v) sum[r][v] = V{};
     V slice[all][Vectors], total[all][Vectors];
     asm("" : "=m"(slice), "=m"(total));  // they are written before they are read, which gcc does not see
     const Run* run = a.runs;

@@ -93,19 +93,34 @@ void sweep(const SparseSweep& s) {
         if (channel < s.width) sweep_channels<1>(s, channel);
 }
 
+// The channels of up to 64 that the ReLU let through: those whose gate has no bit of 4.
+MICROTOME_INLINE uint64_t live_channels(const uint8_t* gate, int64_t channels) {
+    uint64_t mask = 0;
+    int64_t c = 0;
+#if defined(__AVX2__)
+    for (; c + 32 <= channels; c += 32) {
+        const __m256i bytes = _mm256_loadu_si256((const __m256i*)(gate + c));
+        const int shut = _mm256_movemask_epi8(_mm256_slli_epi16(bytes, 5));  // to the sign's place
+        mask |= uint64_t{~static_cast<unsigned>(shut)} << c;
+    }
+#endif
+    for (; c < channels; ++c) mask |= uint64_t{gate[c] < 4} << c;
+    return mask;
+}
+
 // The patch of one window: live channels in turn to two sums, so that neither waits for itself.
 template <int Vectors>
-MICROTOME_INLINE void patch_of(const SparsePatches& s, const float* g, const uint8_t* gate,
-                               const uint64_t* mask, float* patch) {
+MICROTOME_INLINE void patch_of(const SparsePatches& s, const float* g, const uint8_t* gate, float* patch) {
     constexpr int64_t floats = Vectors * kWidth;
-    Floats even[Vectors] = {}, odd[Vectors] = {};
-    for (int64_t first = 0; first < s.channels; first += 64, mask += 4) {
+    Floats even[Vectors], odd[Vectors];
+    for (int v = 0; v < Vectors; ++v) even[v] = odd[v] = Floats{};
+    for (int64_t first = 0; first < s.channels; first += 64) {
         const auto add = [&](int64_t o, Floats(&sum)[Vectors]) __attribute__((always_inline)) {
             const Floats e = broadcast(g[o]);
             const float* f = s.filters + (4 * o + gate[o]) * floats;
             for (int v = 0; v < Vectors; ++v) sum[v] = fma(e, load(f + v * kWidth), sum[v]);
         };
-        uint64_t live = mask[0] | mask[1] | mask[2] | mask[3];
+        uint64_t live = live_channels(gate + first, s.channels - first < 64 ? s.channels - first : 64);
         while (live != 0) {
             add(first + take_lowest(live), even);
             if (live == 0) break;
@@ -119,22 +134,31 @@ template <int Lanes>
 MICROTOME_INLINE void add_lanes(float* to, const float* from) {
     store_lanes<Lanes>(to, load_lanes<Lanes>(to) + load_lanes<Lanes>(from));
 }
+MICROTOME_INLINE void add_line(float* to, const float* from, int64_t n) {
+    int64_t i = 0;
+    if constexpr (kWidth >= 8)
+        for (; i + 8 <= n; i += 8) add_lanes<8>(to + i, from + i);
+    for (; i + 4 <= n; i += 4) add_lanes<4>(to + i, from + i);
+    for (; i < n; ++i) to[i] = to[i] + from[i];
+}
 
+// Patches are added one window late: loads of what was stored just now, across the vectors it was stored by,
+// would wait.
 template <int Vectors>
 void patches_of(const SparsePatches& s) {
-    const int64_t words = (s.channels + 63) / 64;
-    float patch[Vectors * kWidth];
-    for (int64_t j = 0; j < s.windows; ++j) {
-        patch_of<Vectors>(s, s.g + j * s.channels, s.gate + j * s.channels, s.masks + 4 * words * j, patch);
-        for (int64_t line = 0; line < s.lines; ++line) {
-            float* to = s.sums[line] + j * s.columns;
-            const float* from = patch + line * s.line;
-            int64_t i = 0;
-            if constexpr (kWidth >= 8)
-                for (; i + 8 <= s.line; i += 8) add_lanes<8>(to + i, from + i);
-            for (; i + 4 <= s.line; i += 4) add_lanes<4>(to + i, from + i);
-            for (; i < s.line; ++i) to[i] = to[i] + from[i];
-        }
+    float patch[2][Vectors * kWidth];
+    for (int64_t j = 0; j <= s.windows; ++j) {
+        if (j < s.windows) patch_of<Vectors>(s, s.g + j * s.channels, s.gate + j * s.channels, patch[j % 2]);
+        if (j == 0) continue;
+        const float* last = patch[(j - 1) % 2];
+        const int64_t at = (j - 1) * s.columns;
+        if constexpr (Vectors * kWidth == 48)
+            if (s.lines == 4 && s.line == 12) {  // 3x3 taps of colours, with nothing left to count
+                for (int line = 0; line < 4; ++line) add_line(s.sums[line] + at, last + line * 12, 12);
+                continue;
+            }
+        for (int64_t line = 0; line < s.lines; ++line)
+            add_line(s.sums[line] + at, last + line * s.line, s.line);
     }
 }
 
