@@ -15,66 +15,85 @@ struct Strip {
     int64_t advance, vector;
 };
 
-// The sums of 2 x Positions positions, in the order of OrderedSum, and what is made of them. x: the first
-// position of either line.
 template <int Lanes, int Vectors, int Positions>
-void tile(const DirectLines& a, const float* const* x, const Strip& strip, int64_t column, const Place& to) {
+using Sums = typename Vector<Lanes>::Type[2 * Positions][Vectors];
+
+template <int Lanes, int Vectors, int Positions>
+MICROTOME_INLINE void clear(Sums<Lanes, Vectors, Positions>& sum) {
+    for (int r = 0; r < 2 * Positions; ++r)  // one by one: gcc makes a call in memory of "= {}"
+        for (int v = 0; v < Vectors; ++v) sum[r][v] = typename Vector<Lanes>::Type{};
+}
+
+// sum = from + sum, or from.
+template <int Lanes, int Vectors, int Positions>
+MICROTOME_INLINE void add(const Sums<Lanes, Vectors, Positions>& from, Sums<Lanes, Vectors, Positions>& sum,
+                          bool first) {
+    for (int r = 0; r < 2 * Positions; ++r)
+        for (int v = 0; v < Vectors; ++v) sum[r][v] = first ? from[r][v] : sum[r][v] + from[r][v];
+}
+
+// Chains the products of some runs to the sums of 2 x Positions positions. x: the first position of either
+// line.
+template <int Lanes, int Vectors, int Positions>
+MICROTOME_INLINE void multiply(const Run* run, const Run* end, int64_t step, const float* const* x,
+                               const Strip& strip, const float*& filter,
+                               Sums<Lanes, Vectors, Positions>& sum) {
     using V = typename Vector<Lanes>::Type;
-    constexpr int all = 2 * Positions;
     constexpr int pointers =
         (Positions + 2) / 3;  // one serves three positions, as many as an address can reach
-    const int64_t step = a.step;
-    const float* filter = strip.data;
-    V sum[all][Vectors];  // filled one by one: gcc makes a call in memory of "= {}"
-    for (int r = 0; r < all; ++r)
-        for (int v = 0; v < Vectors; ++v) sum[r][v] = V{};
-    V slice[all][Vectors], total[all][Vectors];
-    asm("" : "=m"(slice), "=m"(total));  // they are written before they are read, which gcc does not see
-    const Run* run = a.runs;
-    for (int64_t block = 0; block < a.blocks; ++block) {
-        if (block > 0) {  // the block that is complete
-            const bool first = (block - 1) % kBlocksOfSlice == 0;
-            for (int r = 0; r < all; ++r)
-                for (int v = 0; v < Vectors; ++v) {
-                    slice[r][v] = first ? sum[r][v] : slice[r][v] + sum[r][v];
-                    sum[r][v] = V{};
-                }
-            if (block % kBlocksOfSlice == 0)
-                for (int r = 0; r < all; ++r)
-                    for (int v = 0; v < Vectors; ++v)
-                        total[r][v] = block == kBlocksOfSlice ? slice[r][v] : total[r][v] + slice[r][v];
-        }
-        for (const Run* end = a.runs + a.block_ends[block]; run < end; ++run) {
-            const float* at[2][pointers];
+    for (; run < end; ++run) {
+        const float* at[2][pointers];
+        for (int line = 0; line < 2; ++line)
+            for (int q = 0; q < pointers; ++q) at[line][q] = x[line] + run->offset + 3 * q * step;
+        for (int64_t i = run->length; i > 0; --i) {
+            V factor[Vectors];
+            for (int v = 0; v < Vectors; ++v) factor[v] = load_lanes<Lanes>(filter + v * strip.vector);
             for (int line = 0; line < 2; ++line)
-                for (int q = 0; q < pointers; ++q) at[line][q] = x[line] + run->offset + 3 * q * step;
-            for (int64_t i = run->length; i > 0; --i) {
-                V factor[Vectors];
-                for (int v = 0; v < Vectors; ++v) factor[v] = load_lanes<Lanes>(filter + v * strip.vector);
-                for (int line = 0; line < 2; ++line)
-                    for (int p = 0; p < Positions; ++p) {
-                        const V element = at[line][p / 3][p % 3 * step] - V{};
-                        for (int v = 0; v < Vectors; ++v) {
-                            V& s = sum[line * Positions + p][v];
-                            s = fma_lanes<Lanes>(element, factor[v], s);
-                        }
+                for (int p = 0; p < Positions; ++p) {
+                    const V element = at[line][p / 3][p % 3 * step] - V{};
+                    for (int v = 0; v < Vectors; ++v) {
+                        V& s = sum[line * Positions + p][v];
+                        s = fma_lanes<Lanes>(element, factor[v], s);
                     }
-                for (int line = 0; line < 2; ++line)
-                    for (int q = 0; q < pointers; ++q) {
-                        ++at[line][q];
-                        asm(""
-                            : "+r"(at[line][q]));  // keeps the compiler from one address for every position
-                    }
-                filter += strip.advance;
-            }
+                }
+            // Keeps the compiler from one address for every position.
+            for (int line = 0; line < 2; ++line)
+                for (int q = 0; q < pointers; ++q) asm("" : "+r"(++at[line][q]));
+            filter += strip.advance;
         }
     }
-    if (a.blocks > 1 && (a.blocks - 1) % kBlocksOfSlice != 0)
+}
+
+// The complete sums, in the order of OrderedSum, and what is made of them. OneBlock: of no more than a block,
+// and then they never leave the registers.
+template <int Lanes, int Vectors, int Positions, bool OneBlock>
+void tile(const DirectLines& a, const float* const* x, const Strip& strip, int64_t column, const Place& to) {
+    constexpr int all = 2 * Positions;
+    const float* filter = strip.data;
+    Sums<Lanes, Vectors, Positions> sum;
+    clear<Lanes, Vectors, Positions>(sum);
+    if constexpr (OneBlock) {
+        multiply<Lanes, Vectors, Positions>(a.runs, a.runs + a.block_ends[0], a.step, x, strip, filter, sum);
+    } else {
+        Sums<Lanes, Vectors, Positions> slice, total;
+        asm("" : "=m"(slice), "=m"(total));  // they are written before they are read, which gcc does not see
+        const Run* run = a.runs;
+        for (int64_t block = 0; block < a.blocks; ++block) {
+            const Run* end = a.runs + a.block_ends[block];
+            multiply<Lanes, Vectors, Positions>(run, end, a.step, x, strip, filter, sum);
+            run = end;
+            if (block + 1 == a.blocks) break;
+            add<Lanes, Vectors, Positions>(sum, slice, block % kBlocksOfSlice == 0);
+            clear<Lanes, Vectors, Positions>(sum);
+            if (block % kBlocksOfSlice == kBlocksOfSlice - 1)
+                add<Lanes, Vectors, Positions>(slice, total, block < kBlocksOfSlice);
+        }
         for (int r = 0; r < all; ++r)
-            for (int v = 0; v < Vectors; ++v) sum[r][v] = slice[r][v] + sum[r][v];
-    if (a.blocks > kBlocksOfSlice)
-        for (int r = 0; r < all; ++r)
-            for (int v = 0; v < Vectors; ++v) sum[r][v] = total[r][v] + sum[r][v];
+            for (int v = 0; v < Vectors; ++v) {
+                if (a.blocks > 1 && a.blocks % kBlocksOfSlice != 1) sum[r][v] = slice[r][v] + sum[r][v];
+                if (a.blocks > kBlocksOfSlice) sum[r][v] = total[r][v] + sum[r][v];
+            }
+    }
 
     if (column + Lanes * Vectors <= a.columns) {
         for (int v = 0; v < Vectors; ++v)
@@ -96,7 +115,10 @@ void tile(const DirectLines& a, const float* const* x, const Strip& strip, int64
 template <int Lanes, int Vectors, int Positions>
 MICROTOME_INLINE void tile_of(int64_t positions, const DirectLines& a, const float* const* x,
                               const Strip& strip, int64_t column, const Place& to) {
-    if (positions == Positions) return tile<Lanes, Vectors, Positions>(a, x, strip, column, to);
+    if (positions == Positions) {
+        if (a.blocks == 1) return tile<Lanes, Vectors, Positions, true>(a, x, strip, column, to);
+        return tile<Lanes, Vectors, Positions, false>(a, x, strip, column, to);
+    }
     if constexpr (Positions > 1) tile_of<Lanes, Vectors, Positions - 1>(positions, a, x, strip, column, to);
 }
 
