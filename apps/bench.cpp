@@ -1,5 +1,6 @@
 #include "apps/bench.hpp"
 
+#include "apps/bench_conv.hpp"
 #include "apps/bench_gemm.hpp"
 #include "apps/bench_step.hpp"
 #include "base/atomic_file.hpp"
@@ -12,13 +13,14 @@
 namespace microtome::apps {
 
 int bench(const BenchOptions& options) {
-    if (options.suite != "gemm" && options.suite != "step")
-        throw OptionsError("bench", str("expected the suite gemm or step, got '", options.suite, "'"));
+    if (options.suite != "gemm" && options.suite != "conv" && options.suite != "step")
+        throw OptionsError("bench", str("expected the suite gemm, conv or step, got '", options.suite, "'"));
     std::optional<AtomicFile> file;  // opened first: a minute's measurement should not fail on a wrong path
     if (!options.json.empty()) file.emplace(options.json);
     std::vector<BenchRow> rows;
-    int status =
-        options.suite == "gemm" ? bench_gemm(std::cout, rows) : bench_step(options.step, std::cout, rows);
+    const int status = options.suite == "gemm"   ? bench_gemm(std::cout, rows)
+                       : options.suite == "conv" ? bench_conv(std::cout, rows)
+                                                 : bench_step(options.step, std::cout, rows);
     if (!file) return status;
 
     JsonWriter json(JsonWriter::Layout::pretty);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
 namespace microtome::apps {
 namespace {
@@ -22,8 +23,8 @@ struct Layer {
     bool pool = false, residual = false;
 
     std::string name() const {
-        return str(network, " ", size, "px ", kernel, "x", kernel, stride > 1 ? str(" /", stride) : "", " ", channels,
-                   " to ", results, pool ? " pool" : "", residual ? " residual" : "");
+        return str(network, " ", size, "px ", kernel, "x", kernel, stride > 1 ? str(" /", stride) : "", " ",
+                   channels, " to ", results, pool ? " pool" : "", residual ? " residual" : "");
     }
 };
 
@@ -82,11 +83,11 @@ Seconds measure(const Layer& layer, int threads) {
     ConvOptions options;
     options.stride_h = options.stride_w = layer.stride;
     options.pad_top = options.pad_bottom = options.pad_left = options.pad_right = layer.padding;
-    const kernels::ConvStage stage{.conv = conv_shape({1, layer.size, layer.size, layer.channels},
-                                                      {layer.results, layer.kernel, layer.kernel, layer.channels},
-                                                      options),
-                                   .relu = true,
-                                   .pool = layer.pool};
+    const kernels::ConvStage stage{
+        .conv = conv_shape({1, layer.size, layer.size, layer.channels},
+                           {layer.results, layer.kernel, layer.kernel, layer.channels}, options),
+        .relu = true,
+        .pool = layer.pool};
     const auto length = [](const Shape& shape) { return shape.elements(); };
     Floats x(length(stage.conv.input())), w(length(stage.conv.filters())), bias(layer.results);
     Floats y(length(stage.output())), g(length(stage.output())), dx(length(stage.conv.input()));
@@ -96,7 +97,8 @@ Seconds measure(const Layer& layer, int threads) {
 
     const std::size_t forward_floats = kernels::conv_stage_filters(stage),
                       gradient_floats = kernels::conv_stage_gradient_filters(stage);
-    Floats forward_packed(static_cast<int64_t>(forward_floats)), gradient_packed(static_cast<int64_t>(gradient_floats));
+    Floats forward_packed(static_cast<int64_t>(forward_floats)),
+        gradient_packed(static_cast<int64_t>(gradient_floats));
     kernels::pack_conv_stage_filters(stage, w.data(), forward_packed.data());
     kernels::pack_conv_stage_gradient_filters(stage, w.data(), gradient_packed.data());
     const auto workspace = Storage::allocate(std::max(kernels::conv_stage_workspace(stage, threads),
@@ -105,12 +107,13 @@ Seconds measure(const Layer& layer, int threads) {
     const KernelContext context{threads, {workspace->data(), workspace->bytes()}};
     Seconds seconds{};
     seconds.forward = best_seconds([&] {
-        kernels::conv_stage(stage, x.data(), forward_floats > 0 ? forward_packed.data() : w.data(), bias.data(),
-                            layer.residual ? residual.data() : nullptr, y.data(), bits, context);
+        kernels::conv_stage(stage, x.data(), forward_floats > 0 ? forward_packed.data() : w.data(),
+                            bias.data(), layer.residual ? residual.data() : nullptr, y.data(), bits, context);
     });
     seconds.gradient = best_seconds([&] {
-        kernels::conv_stage_gradient(stage, g.data(), bits, gradient_floats > 0 ? gradient_packed.data() : w.data(),
-                                     dx.data(), layer.residual ? gated.data() : nullptr, context);
+        kernels::conv_stage_gradient(stage, g.data(), bits,
+                                     gradient_floats > 0 ? gradient_packed.data() : w.data(), dx.data(),
+                                     layer.residual ? gated.data() : nullptr, context);
     });
     return seconds;
 }
@@ -119,7 +122,8 @@ Seconds measure(const Layer& layer, int threads) {
 
 int bench_conv(std::ostream& out, std::vector<BenchRow>& rows) {
     const auto flags = out.flags();
-    out << "convolution stages of one image in f32, bias and ReLU included: ms, GF/s of the direct convolution, share "
+    out << "convolution stages of one image in f32, bias and ReLU included: ms, GF/s of the direct "
+           "convolution, share "
            "of the processor's peak\ninstruction set "
         << cpu::isa_name(cpu::active_isa()) << '\n'
         << std::fixed;
@@ -133,24 +137,25 @@ int bench_conv(std::ostream& out, std::vector<BenchRow>& rows) {
             const double operations = 2.0 * static_cast<double>(out_size * out_size * layer.results) *
                                       static_cast<double>(layer.kernel * layer.kernel * layer.channels);
             const Seconds seconds = measure(layer, threads);
-            for (auto [step, time] : {std::pair{"forward", seconds.forward}, {"input_gradient", seconds.gradient}})
+            for (auto [step, time] :
+                 {std::pair{"forward", seconds.forward}, std::pair{"input_gradient", seconds.gradient}})
                 measured.push_back({"conv", str(layer.name(), " ", step, " threads=", threads), time,
                                     operations / time * 1e-9});
             look();
         }
         out << '\n'
-            << "peak of " << threads << (threads == 1 ? " thread: " : " threads: ") << std::setprecision(1) << peak
-            << " GF/s\n"
-            << std::left << std::setw(48) << "stage" << std::right << std::setw(26) << "forward" << std::setw(28)
-            << "input gradient" << '\n';
+            << "peak of " << threads << (threads == 1 ? " thread: " : " threads: ") << std::setprecision(1)
+            << peak << " GF/s\n"
+            << std::left << std::setw(48) << "stage" << std::right << std::setw(26) << "forward"
+            << std::setw(28) << "input gradient" << '\n';
         for (std::size_t i = 0; i < measured.size(); ++i) {
             BenchRow& row = measured[i];
             row.peak_gflops = peak;
             row.share_of_peak = row.gflops / peak;
             if (i % 2 == 0) out << std::left << std::setw(48) << kLayers[i / 2].name() << std::right;
             out << std::setprecision(3) << std::setw(9) << 1e3 * row.seconds << " ms" << std::setprecision(1)
-                << std::setw(7) << row.gflops << std::setprecision(0) << std::setw(5) << 100 * row.share_of_peak
-                << " % ";
+                << std::setw(7) << row.gflops << std::setprecision(0) << std::setw(5)
+                << 100 * row.share_of_peak << " % ";
             if (i % 2 == 1) out << '\n';
             rows.push_back(row);
         }

@@ -277,12 +277,13 @@ class CommandLine {
         command->footer(
             "gemm: single-precision matrix products, their share of the processor's measured peak, and\n"
             "OpenBLAS in the same run where the program was built with it.\n"
+            "conv: every convolution of the lung study's network and of ResNet50, forward and input gradient.\n"
             "step: forward pass, input gradient (by the plans that attacks use, and on the tape) and "
             "training\n"
             "step of a network, the lung study's unless --arch says otherwise: images per second, share of\n"
             "peak, peak memory.");
-        command->add_option("--suite", bench_.suite, "what to measure: gemm or step")
-            ->check(CLI::IsMember({"gemm", "step"}))
+        command->add_option("--suite", bench_.suite, "what to measure: gemm, conv or step")
+            ->check(CLI::IsMember({"gemm", "conv", "step"}))
             ->capture_default_str();
         command
             ->add_option("--arch", bench_.step.architecture,
