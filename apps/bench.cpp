@@ -1,6 +1,7 @@
 #include "apps/bench.hpp"
 
 #include "apps/bench_conv.hpp"
+#include "apps/bench_data.hpp"
 #include "apps/bench_gemm.hpp"
 #include "apps/bench_step.hpp"
 #include "base/atomic_file.hpp"
@@ -11,16 +12,24 @@
 #include <optional>
 
 namespace microtome::apps {
+namespace {
+
+int run_suite(const BenchOptions& options, std::vector<BenchRow>& rows) {
+    if (options.suite == "gemm") return bench_gemm(std::cout, rows);
+    if (options.suite == "conv") return bench_conv(std::cout, rows);
+    if (options.suite == "step") return bench_step(options.step, std::cout, rows);
+    if (options.suite == "data") return bench_data(options.data, options.step.size, std::cout, rows);
+    throw OptionsError("bench",
+                       str("expected the suite gemm, conv, step or data, got '", options.suite, "'"));
+}
+
+}  // namespace
 
 int bench(const BenchOptions& options) {
-    if (options.suite != "gemm" && options.suite != "conv" && options.suite != "step")
-        throw OptionsError("bench", str("expected the suite gemm, conv or step, got '", options.suite, "'"));
     std::optional<AtomicFile> file;  // opened first: a minute's measurement should not fail on a wrong path
     if (!options.json.empty()) file.emplace(options.json);
     std::vector<BenchRow> rows;
-    const int status = options.suite == "gemm"   ? bench_gemm(std::cout, rows)
-                       : options.suite == "conv" ? bench_conv(std::cout, rows)
-                                                 : bench_step(options.step, std::cout, rows);
+    const int status = run_suite(options, rows);
     if (!file) return status;
 
     JsonWriter json(JsonWriter::Layout::pretty);

@@ -10,6 +10,7 @@ namespace microtome::apps {
 struct BenchOptions {
     std::string suite = "gemm";
     StepOptions step{};  // of the suite step
+    std::string data;    // of the suite data: a folder of images
     std::string json;    // a file for the rows; empty: none
 };
 

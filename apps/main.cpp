@@ -277,20 +277,24 @@ class CommandLine {
         command->footer(
             "gemm: single-precision matrix products, their share of the processor's measured peak, and\n"
             "OpenBLAS in the same run where the program was built with it.\n"
-            "conv: every convolution of the lung study's network and of ResNet50, forward and input gradient.\n"
+            "conv: every convolution of the lung study's network and of ResNet50, forward and input "
+            "gradient.\n"
             "step: forward pass, input gradient (by the plans that attacks use, and on the tape) and "
             "training\n"
             "step of a network, the lung study's unless --arch says otherwise: images per second, share of\n"
-            "peak, peak memory.");
-        command->add_option("--suite", bench_.suite, "what to measure: gemm, conv or step")
-            ->check(CLI::IsMember({"gemm", "conv", "step"}))
+            "peak, peak memory.\n"
+            "data: images a second that the loader hands over from --data, decoded, and augmented.");
+        command->add_option("--suite", bench_.suite, "what to measure: gemm, conv, step or data")
+            ->check(CLI::IsMember({"gemm", "conv", "step", "data"}))
             ->capture_default_str();
         command
             ->add_option("--arch", bench_.step.architecture,
                          "step: the network, as `microtome train` calls it")
             ->capture_default_str();
         command->add_option("--batch", bench_.step.batch, "step: images at a time (32 for cnn, else 8)");
-        command->add_option("--size", bench_.step.size, "step: pixels a side (the network's own)");
+        command->add_option("--size", bench_.step.size,
+                            "step, data: pixels a side (the network's own; as stored)");
+        command->add_option("--data", bench_.data, "data: a set of images")->type_name("DIR");
         command
             ->add_option(
                 "--steps", bench_.step.steps,
