@@ -161,8 +161,7 @@ void lines(const DirectLines& a) {
         // With fewer registers 2 x 3 positions by two vectors; windows need an even number.
         if constexpr (kWidth == 8) {
             if (width == 16 && !a.pool) columns_of<8, 2, 3>(a, {strip, 16, 8}, column);
-            if (width == 16 && a.pool)
-                for (int64_t c = 0; c < 16; c += 8) columns_of<8, 1, 6>(a, {strip + c, 16, 0}, column + c);
+            if (width == 16 && a.pool) columns_of<8, 2, 2>(a, {strip, 16, 8}, column);
         }
         if constexpr (kWidth >= 8)
             if (width == 8) columns_of<8, 1, 6>(a, {strip, 8, 0}, column);
