@@ -20,7 +20,8 @@ struct Failure {
     // The worst comparison of numbers, where numbers were compared: "d y0(3,4) / d x0(3,4)".
     std::string where{};
     double analytic = 0, numeric = 0, tolerance = 0;
-    // What it looks like (gradcheck.hpp lists the patterns; "wrong saved tensor" and "second order" besides).
+    // What it looks like (gradcheck.hpp lists the patterns; "wrong saved tensor", "second order", "unseen"
+    // besides).
     std::string pattern{}, diagnosis{};
     std::string map{};       // lines of '.' (right) and '#' (wrong) for the elements of the gradient
     std::string inputs{};    // the sample's shapes, "(4,5),(5)"

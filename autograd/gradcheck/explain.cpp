@@ -174,6 +174,12 @@ void diagnose(Failure& failure, const OpInfo& op, const OpSample& sample, uint64
                     "; a part of the vjp that tapes do not see (stop_gradient, elements read directly)?");
         }
     }
+    if (report.pass()) {
+        failure.pattern = "unseen";
+        failure.diagnosis =
+            "finite differences find nothing wrong here: an error smaller than they can see, or a promise "
+            "that is no matter of numbers";
+    }
     if (failure.where.empty() && report.verdict == Verdict::fail && report.compared > 0) {
         failure.where = report.where;
         failure.analytic = report.worst.analytic;

@@ -237,7 +237,9 @@ Mutant tried(const OpInfo& op, const Mutation& mutation, std::vector<Subject>& s
     }
     if (result.fate == Mutant::Fate::survived && !set.kinks.empty())
         for (const OracleInfo* oracle : judges(second, only))
-            if (shown(*oracle, {{}, set.kinks, {}}, "the kinks")) break;
+            if (oracle->hole(op, {{}, set.kinks, {}}).empty() &&
+                shown(*oracle, {{}, set.kinks, {}}, "the kinks"))
+                break;
     return result;
 }
 

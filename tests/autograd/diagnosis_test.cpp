@@ -163,6 +163,22 @@ TEST_CASE("a failed row reads like a lesson", "[gradcheck][diagnosis]") {
             Contains("--seed 5"));
 }
 
+TEST_CASE("what finite differences cannot see is said to be so", "[gradcheck][diagnosis]") {
+    auto never = [](const OpInfo&, const SampleSet&) { return std::string(); };
+    auto run = [](gradcheck::Oracle& oracle, const OpInfo&, const SampleSet& set) {
+        oracle.each(set.samples, [&](const OpSample& sample) { oracle.fail(sample.name, "off by 1e-15"); });
+    };
+    const gradcheck::OracleInfo oracle{"exact", true, never, run};
+    const OpInfo& op = user_op<RowProduct>();
+    Row row = gradcheck::run_oracle(oracle, op, op.samples());
+    gradcheck::explain_failures(row, oracle, op, op.samples(), 1);
+    REQUIRE(row.failures.size() == 2);
+    CHECK(row.failures[0].pattern == "unseen");
+    CHECK_THAT(row.failures[0].diagnosis, Contains("smaller than they can see"));
+    CHECK(row.failures[0].smallest == "(1,1),(1)");
+    CHECK_THAT(explain(row), Contains("found      off by 1e-15") && Contains("also       square"));
+}
+
 TEST_CASE("what is asked for and is not there", "[gradcheck][diagnosis]") {
     const OpInfo& op = user_op<RowProduct>();
     CHECK_THROWS_WITH(gradcheck::check_op(op, {.oracle = "finite diferences"}),
