@@ -144,7 +144,8 @@ report::ModelReport model_of(const ModelFindings& model) {
     if (metrics.malignant_called_benign.n > 0)
         result.measures.emplace_back("malignant called benign", words(metrics.malignant_called_benign));
     if (model.attacked) result.reliability = reliability_of(model.attacked->evaluation);
-    result.reliability_note = "expected calibration error " + report::number_text(metrics.calibration_error);
+    result.reliability_note =
+        "Expected calibration error: " + report::number_text(metrics.calibration_error) + '.';
     return result;
 }
 
@@ -309,6 +310,17 @@ std::string capitalised(std::string text) {
     return text;
 }
 
+// How far the attack may go, as a relative clause.
+std::string reach(const Threat& threat) {
+    switch (threat.kind) {
+        case Threat::Kind::ball:
+            return str(", which may change a value by ", epsilon_text(threat.epsilon), " at most,");
+        case Threat::Kind::patch: return ", which may change every pixel where it lies,";
+        case Threat::Kind::noise: break;
+    }
+    return str(" of standard deviation ", epsilon_text(threat.epsilon));
+}
+
 // What a reader should take away, in sentences made of the numbers alone.
 std::vector<std::string> sentences(const StudyFindings& findings) {
     std::vector<std::string> found;
@@ -322,8 +334,8 @@ std::vector<std::string> sentences(const StudyFindings& findings) {
         if (baseline.columns[k].empty()) continue;
         const ResultRow& row = row_of(baseline, k);
         const AttackOutcome& outcome = baseline.attacked->evaluation.outcomes.at(k);
-        found.push_back(str("Under ", baseline.titles[k], ", which may change a value by ",
-                            epsilon_text(row.epsilon), " at most, it was right in ", words(share_of(row)),
+        found.push_back(str("Under ", baseline.titles[k], reach(outcome.threat), " it was right in ",
+                            words(share_of(row)),
                             is_control(outcome.name) ? " (a control: no attack)." : "."));
     }
     for (std::size_t m = 1; m < findings.models.size(); ++m) {
