@@ -229,7 +229,7 @@ TEST_CASE("results for tests/parity/models_torch.py", "[.models-parity]") {
 
 TEST_CASE("PyTorch's files for tests/parity/models_torch.py", "[.files-parity]") {
     const std::string folder = std::getenv("MICROTOME_PARITY");
-    for (const json& entry : read_json(folder + "/files.json").at("files")) {
+    for (const json& entry : read_json(folder + "/files.json")) {
         std::vector<std::string> names;
         for (int i = 0; i < entry.at("classes").get<int>(); ++i) names.push_back(std::to_string(i));
         const std::string file = folder + '/' + entry.at("file").get<std::string>();

@@ -2,9 +2,11 @@
 """Compares networks, their gradients, optimizers and files with PyTorch.
 
     pip install torch torchvision timm safetensors
-    tests/parity/models_torch.py [build/microtome_tests]
+    tests/parity/models_torch.py [build/microtome_tests [WORDS]]
     tests/parity/models_torch.py --write-fixtures     # what `make test` compares with, tests/nn/fixtures
     tests/parity/models_torch.py --find-draws         # which images to take; see below
+
+With words, only the jobs whose names contain one of them, and the files only for the word "files".
 
 The same networks get the same weights on both sides, by a formula of name and place. The truth is PyTorch in f64;
 our error in f32 may be at most twice that of PyTorch in f32. Errors are root mean squares over all elements, each
@@ -13,9 +15,9 @@ loads what we wrote.
 
 Where a number before a ReLU is zero but for roundings, they decide which side is taken, and the gradient jumps: of a
 million such numbers some always are. So gradients are compared for draws of the images that keep all of them far from
-it, in units of the error that PyTorch in f32 makes there: the best of KINK_DRAWS. Where ten steps go through a network
-with ReLU no draw does, nor for ResNet-50 at 224 pixels or with batch norm in train mode; there it is the median over
-several that is compared.
+it, in units of the error that PyTorch in f32 makes there: the best of KINK_DRAWS. For some jobs there is none: ten
+steps through a network with ReLU, deep networks with batch norm in train mode, 224 pixels. There the larger of the two
+errors is a matter of luck, ours in one draw and PyTorch's in the next; it must not be ours in all DRAWS of them.
 """
 import json
 import os
@@ -33,6 +35,7 @@ import torchvision
 # eval: logits of LOGITS_BATCH images, and gradients of the first `batch` of them. weights: gradients of the weights.
 # train: the same with batch norm in train mode. steps: the weights after ten steps of each optimizer.
 LOGITS_BATCH = 8
+DRAWS = 9
 NO_DROPOUT = {"dropout": 0}
 SMALL_VGG = {"hidden": 64, **NO_DROPOUT}
 JOBS = [
@@ -50,12 +53,12 @@ JOBS = [
     dict(arch="mobilenet-v2", mode="eval", size=33, batch=1, draws=[106], numbers=NO_DROPOUT),
     dict(arch="mobilenet-v2", mode="weights", size=33, batch=1, draws=[106], numbers=NO_DROPOUT),
     # Too much for `make test`.
-    dict(arch="resnet50", mode="train", size=64, batch=4, draws=[0, 1, 2, 3, 4], long=True),
-    dict(arch="densenet121", mode="train", size=64, batch=4, draws=[0, 1, 2, 3, 4], long=True),
-    dict(arch="mobilenet-v2", mode="train", size=64, batch=4, draws=[0, 1, 2, 3, 4], numbers=NO_DROPOUT, long=True),
-    dict(arch="resnet18", mode="steps", size=64, batch=4, draws=[0, 1, 2, 3, 4], long=True),
+    dict(arch="resnet50", mode="train", size=40, batch=4, draws=list(range(DRAWS)), long=True),
+    dict(arch="densenet121", mode="train", size=40, batch=4, draws=list(range(DRAWS)), long=True),
+    dict(arch="mobilenet-v2", mode="train", size=40, batch=4, draws=list(range(DRAWS)), numbers=NO_DROPOUT, long=True),
+    dict(arch="resnet18", mode="steps", size=33, batch=4, draws=list(range(DRAWS)), long=True),
+    dict(arch="resnet50", mode="eval", size=224, batch=1, draws=list(range(DRAWS)), long=True),
     dict(arch="vit-b16", mode="eval", size=224, batch=1, draws=[0], long=True),
-    dict(arch="resnet50", mode="eval", size=224, batch=1, draws=[0, 1, 2, 3, 4], long=True),
 ]
 for job in JOBS:
     job.setdefault("numbers", {})
@@ -333,12 +336,12 @@ def write_weight_files(folder):
         counting(3).numpy()), "half": counting(5).numpy().astype(np.float16), "big": counting(4).numpy().astype(">f4")})
 
 
-def check_jobs(program, folder):
-    json.dump(JOBS, open(os.path.join(folder, "jobs.json"), "w"))
+def check_jobs(program, folder, jobs):
+    json.dump(jobs, open(os.path.join(folder, "jobs.json"), "w"))
     run(program, "[.models-parity]", folder)
     failed = False
     print(f"{'':26}{'':16}{'our error':>12}{'PyTorch':>12}  in f32, beside PyTorch in f64")
-    for job in JOBS:
+    for job in jobs:
         errors, signs = {}, []
         for draw in job["draws"]:
             truth, single = (results_of(job, draw, dtype) for dtype in (torch.float64, torch.float32))
@@ -348,14 +351,17 @@ def check_jobs(program, folder):
                     errors.setdefault(group, []).append([error_of(group, x, truth) for x in (ours, single)])
             if job["mode"] == "eval":
                 key = "images.gradient"
-                signs = [sign_agreement(x[key].double(), truth[key]) for x in (ours, single)]
+                signs.append([sign_agreement(x[key].double(), truth[key]) for x in (ours, single)])
         for group, pairs in errors.items():
             mine, theirs = np.median(pairs, axis=0)
-            good = mine <= 2 * theirs
+            larger = sum(a > b for a, b in pairs)
+            smooth = len(pairs) == 1 or group == "logits"
+            good = mine <= 2 * theirs if smooth else larger < len(pairs)
             failed |= not good
-            print(f"{job['name']:26}{group:16}{mine:12.2e}{theirs:12.2e}{'' if good else '  FAIL'}", flush=True)
+            note = "" if len(pairs) == 1 else f"  medians; ours is larger in {larger} of {len(pairs)}"
+            print(f"{job['name']:26}{group:16}{mine:12.2e}{theirs:12.2e}{note}{'' if good else '  FAIL'}", flush=True)
         if signs:
-            (agree, covered), (theirs, _) = signs
+            ((agree, covered), (theirs, _)) = np.mean(signs, axis=0)
             failed |= agree < min(theirs, 0.999)
             print(f"{'':26}signs agree in {agree:.6f} of values (PyTorch: {theirs:.6f}); {covered:.4f} are counted")
     return failed
@@ -393,7 +399,7 @@ def check_files(program, folder):
     resized.load_state_dict(state)
     models["vit-ti16"] = resized
 
-    json.dump({"files": files}, open(os.path.join(folder, "files.json"), "w"))
+    json.dump(files, open(os.path.join(folder, "files.json"), "w"))
     run(program, "[.files-parity]", folder)
     failed = False
     for entry in files:
@@ -435,9 +441,14 @@ def main():
     if "--find-draws" in sys.argv:
         return find_draws()
     program = sys.argv[1] if len(sys.argv) > 1 else "build/microtome_tests"
+    words = sys.argv[2:]
+    jobs = [job for job in JOBS if not words or any(word in job["name"] for word in words)]
+    failed = False
     with tempfile.TemporaryDirectory() as folder:
-        failed = check_jobs(program, folder)
-        failed |= check_files(program, folder)
+        if jobs:
+            failed |= check_jobs(program, folder, jobs)
+        if not words or "files" in words:
+            failed |= check_files(program, folder)
     sys.exit(failed)
 
 
