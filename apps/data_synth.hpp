@@ -11,11 +11,12 @@ struct DataSynthOptions {
     int64_t per_class = 100;
     int64_t size = 96;  // pixels a side
     uint64_t seed = 0;
+    std::string layout = "folder";  // or mobileodt: data/mobileodt_tissue.hpp
     bool quiet = false;
 };
 
 // Writes the images and prints what was written, and how to go on. Returns an ExitStatus. Throws as
-// write_tissue() does.
+// write_tissue() and write_mobileodt_tissue() do.
 int data_synth(const DataSynthOptions& options);
 
 }  // namespace microtome::apps

@@ -147,6 +147,11 @@ class CommandLine {
         command->add_option("--per-class", data_synth_.per_class, "images of each class")
             ->capture_default_str();
         command->add_option("--size", data_synth_.size, "pixels a side")->capture_default_str();
+        command
+            ->add_option("--layout", data_synth_.layout,
+                         "folder, or mobileodt: three of the classes as the cervical screening set has its "
+                         "photographs, broken files and wrong labels included")
+            ->capture_default_str();
         command->add_option("--seed", data_synth_.seed, "other pictures of the same kind")
             ->capture_default_str();
     }
@@ -408,6 +413,12 @@ class CommandLine {
         command->add_option("--data", study_.data, "the images; the built-in tissue if not said")
             ->type_name("DIR");
         command->add_option("--out", study_.out, "the folder for everything")->type_name("RUN")->required();
+        command
+            ->add_option(
+                "--init", study_.init,
+                "weights for the model to begin with, as for `microtome train`; their normalization is "
+                "the preset's")
+            ->type_name("FILE");
     }
 
     CLI::App app_;

@@ -14,6 +14,7 @@ int study(const StudyCommandOptions& options) {
     const InterruptGuard guard;
     const StudyOutcome outcome = run_study(preset, {.data = options.data,
                                                     .out = options.out,
+                                                    .init = options.init,
                                                     .command = options.command,
                                                     .progress = ProgressOptions::detect(options.quiet),
                                                     .log = options.quiet ? nullptr : &std::cout});

@@ -9,6 +9,7 @@ struct StudyCommandOptions {
     std::string preset;
     std::string data;  // empty: the built-in tissue
     std::string out;
+    std::string init;     // weights to begin with; empty: as the preset says
     std::string command;  // as it was typed
     bool quiet = false;
 };

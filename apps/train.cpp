@@ -14,9 +14,10 @@
 #include "data/split.hpp"
 #include "data/tissue.hpp"
 #include "evaluation/metrics.hpp"
-#include "nn/pattern.hpp"
+#include "nn/transfer.hpp"
 #include "training/best_model.hpp"
 #include "training/checkpoint.hpp"
+#include "training/class_weights.hpp"
 #include "training/logs.hpp"
 
 #include <algorithm>
@@ -36,6 +37,7 @@ struct Run {
     ModelCard card{};
     std::unique_ptr<Module> model{};
     std::string begun_with{};  // what --init gave, in words
+    std::string given_hash{};  // of the file that --init names; empty: none
 
     std::string file(const char* name) const { return options.out + '/' + name; }
     const std::string& data_path() const { return settings.text("data"); }
@@ -81,56 +83,57 @@ int64_t channels_of(const Dataset& data, const std::vector<int64_t>& images) {
     throw FormatError(data.path(), "expected an image that can be read, got none");
 }
 
-// The names of weights whose shape depends on how many classes there are.
-std::vector<std::string> head_of(const ModelCard& card) {
-    ModelOptions more = card.options;
-    ++more.classes;
-    const auto here = make_model(card.architecture, card.options)->named_parameters();
-    const auto there = make_model(card.architecture, more)->named_parameters();
-    std::vector<std::string> result;
-    for (std::size_t i = 0; i < here.size(); ++i)
-        if (!(here[i].parameter->value.shape() == there[i].parameter->value.shape()))
-            result.push_back(here[i].name);
-    return result;
-}
-
-// Takes over all weights of a model file but, where the classes are others, those that depend on them.
-void begin_with(Run& run, const LoadedModel& given) {
-    NamedTensors state = given.model->state();
-    const NamedTensors own = run.model->state();
-    std::vector<std::string> anew;
-    if (given.card.classes != run.card.classes) anew = head_of(run.card);
-    for (NamedTensor& entry : state) {
-        if (std::find(anew.begin(), anew.end(), entry.name) == anew.end()) continue;
-        for (const NamedTensor& mine : own)
-            if (mine.name == entry.name) entry.tensor = mine.tensor;
+// What black and white become, and what follows: as said, or as a model file says of itself.
+void set_pixels(const Run& run, const std::optional<GivenWeights>& given, ImageOptions& image) {
+    const std::string &init = run.settings.text("init"), &range = run.settings.text("range"),
+                      &normalize = run.settings.text("normalize");
+    if (given && given->card) {
+        if (!range.empty() || !normalize.empty())
+            throw OptionsError("train", str("expected no --range and --normalize, since ", init,
+                                            " says what its weights were trained on"));
+        return;
     }
-    run.model->load(state);
-    run.begun_with = run.settings.text("init");
-    for (const std::string& name : anew)
-        run.begun_with += (name == anew.front() ? ", but anew: " : ", ") + name;
+    if (given && (range.empty() || normalize.empty()))
+        throw OptionsError("train", str("expected --range and --normalize: ", init, " does not say them"),
+                           "torchvision's weights were trained with --range 0,1 --normalize imagenet");
+    if (!range.empty()) {
+        std::vector<double> ends;
+        for (const std::string& end : run.settings.list("range")) {
+            RunSettings one = run.settings;
+            one.set("range", end);
+            ends.push_back(one.real("range"));
+        }
+        if (ends.size() != 2)
+            throw OptionsError("train", str("expected --range LOW,HIGH, got '", range, "'"));
+        image.low = ends[0];
+        image.high = ends[1];
+    }
+    if (!normalize.empty()) set_normalization(image, normalize);
 }
 
 void make_model_of(Run& run) {
     const RunSettings& settings = run.settings;
-    std::optional<LoadedModel> given;
-    if (!settings.text("init").empty()) given = load_model(settings.text("init"));
+    const std::string& init = settings.text("init");
+    std::optional<GivenWeights> given;
+    if (!init.empty()) given = read_given_weights(init);
     run.card.architecture = settings.text("arch");
     run.card.classes = run.data->classes();
     ModelOptions& options = run.card.options;
-    if (given) {
-        if (run.options.given.contains("arch") && given->card.architecture != run.card.architecture)
-            throw OptionsError("train", str("expected --arch ", given->card.architecture, ", as ",
-                                            settings.text("init"), " has, got ", run.card.architecture));
-        run.card.architecture = given->card.architecture;
-        run.settings.set("arch", given->card.architecture);
-        options = given->card.options;
+    if (given && given->card) {
+        const ModelCard& card = *given->card;
+        if (run.options.given.contains("arch") && card.architecture != run.card.architecture)
+            throw OptionsError("train", str("expected --arch ", card.architecture, ", as ", init,
+                                            " has, got ", run.card.architecture));
+        run.card.architecture = card.architecture;
+        run.settings.set("arch", card.architecture);
+        options = card.options;
     } else {
         options.image.resize = true;
-        options.image.channels = channels_of(*run.data, run.split.train);
+        options.image.channels = given ? 3 : channels_of(*run.data, run.split.train);
         // Few images mean few steps: running statistics must follow within them (Keras's 0.99 does not).
         if (run.card.architecture == "cnn") options.numbers["bn_momentum"] = 0.9;
     }
+    set_pixels(run, given, options.image);
     options.classes = static_cast<int64_t>(run.card.classes.size());
     if (settings.whole("size") != 0) options.image.height = options.image.width = settings.whole("size");
     for (const auto& [name, number] : settings.numbers("numbers")) options.numbers[name] = number;
@@ -141,9 +144,23 @@ void make_model_of(Run& run) {
     run.card.training["training_images"] = std::to_string(run.split.train.size());
     run.model = make_model(run.card.architecture, options);
     run.model->initialize(run.recipe.seed);
-    if (given) begin_with(run, *given);
-    if (!run.begun_with.empty()) run.card.training["init"] = run.begun_with;
-    for (const std::string& pattern : settings.list("freeze")) run.model->freeze(pattern);
+    if (given) {
+        const Inherited inherited = inherit(*run.model, run.card, *given);
+        run.begun_with = init;
+        for (const std::string& name : inherited.anew)
+            run.begun_with += (name == inherited.anew.front() ? ", but anew: " : ", ") + name;
+        for (const std::string& note : inherited.notes) run.begun_with += "; " + note;
+        run.card.training["init"] = run.begun_with;
+        run.given_hash = hex(given->hash);
+    }
+    freeze(*run.model, run.recipe);
+}
+
+// Training images of each class.
+std::vector<int64_t> counts_of(const Run& run) {
+    std::vector<int64_t> counts(run.card.classes.size());
+    for (int64_t i : run.split.train) ++counts[static_cast<std::size_t>(run.data->samples()[i].label)];
+    return counts;
 }
 
 // How well the finished model does on a part it did not learn from.
@@ -258,6 +275,10 @@ int train(const TrainOptions& options) {
                           .out = options.quiet ? nullptr : &std::cout};
     apply(run.recipe, images.batches(), wanted);
     wanted.config["images"] = hex(listing_hash(*run.data));
+    if (!run.given_hash.empty()) wanted.config["init"] = run.given_hash;
+    if (!run.recipe.class_weights.empty())
+        wanted.objective = class_weighted(cross_entropy_objective(),
+                                          class_weights(run.recipe.class_weights, counts_of(run)));
     Trainer trainer(*run.model, *optimizer, wanted);
     add_callbacks(run.recipe, trainer);
     BestModel* best = nullptr;

@@ -27,8 +27,20 @@ const std::vector<Setting>& train_settings() {
          "crop=PIXELS, brightness=, channel-shift=; or none"},
         {"split", "natural", "own, grouped or random; natural: the first of these that the data allow"},
         {"shares", "0.8,0.1,0.1", "of training, validation and test images"},
-        {"init", "", "begin with the weights of this model file"},
+        {"init", "",
+         "begin with weights of this architecture: a model file, or safetensors, .pth or .npz from "
+         "elsewhere"},
+        {"range", "",
+         "what black and white become before the layers: 0,1, or 0,255 or -1,1; 0,1 if not said"},
+        {"normalize", "",
+         "what follows: imagenet, none, or MEAN,MEAN,MEAN/DEVIATION,DEVIATION,DEVIATION; none if not said"},
         {"freeze", "", "weights and buffers that stay as they are: names or patterns, apart by commas"},
+        {"lr-of", "",
+         "learning rates of some weights, as factors: fc=10,layer1=0.1; the first that covers one"},
+        {"class-weights", "",
+         "how much an image's loss counts, by its class: balanced, or a number for each; all alike if not "
+         "said"},
+        {"sampling", "natural", "natural: each image once an epoch; balanced: each class equally often"},
         {"per-class", "100", "images of each class of the built-in tissue, where no data are given"},
         {"seed", "0", "of initial weights, split, order, augmentation and dropout"}};
     return settings;
@@ -46,6 +58,14 @@ Recipe train_recipe(const RunSettings& settings) {
     recipe.warm_up = recipe.epochs > 1 ? std::min(settings.whole("warm-up"), recipe.epochs - 1) : 0;
     recipe.early_stopping = settings.whole("early-stopping");
     recipe.augmentation = augmentation_of(settings.command(), settings.text("augment"));
+    recipe.freeze = settings.list("freeze");
+    for (const std::string& text : settings.list("lr-of")) recipe.lr_of.push_back(lr_group(text));
+    recipe.class_weights = settings.text("class-weights");
+    const std::string& sampling = settings.text("sampling");
+    if (sampling != "natural" && sampling != "balanced")
+        throw OptionsError(settings.command(),
+                           str("expected --sampling natural or balanced, got '", sampling, "'"));
+    recipe.balanced = sampling == "balanced";
     recipe.seed = settings.seed();
     return recipe;
 }

@@ -67,6 +67,7 @@ LoaderOptions training_images(const ModelCard& card, const Recipe& recipe) {
     LoaderOptions options = judged_images(card, recipe);
     options.shuffle = true;
     options.augmentation = recipe.augmentation;
+    options.balanced = recipe.balanced;
     return options;
 }
 

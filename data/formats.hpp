@@ -38,6 +38,11 @@ bool is_idx_images(const std::string& name);  // by its name
 std::unique_ptr<Dataset> open_cifar10(const std::string& path);
 bool is_cifar10_file(const std::string& name);  // by its name
 
+// The Intel and MobileODT cervical screening set (data/mobileodt.cpp says its layouts), in a folder that has
+// its train/Type_1 or train/train/Type_1.
+std::unique_ptr<Dataset> open_mobileodt(const std::string& folder);
+bool is_mobileodt(const std::string& folder);
+
 // Classes 0 to count - 1 called by their numbers, of equal length: sorted by name they keep their order.
 std::vector<std::string> numbered_classes(int64_t count);
 

@@ -130,23 +130,44 @@ Tensor decode_image(std::string_view bytes, const std::string& name) {
     return upright(image, exif_orientation(bytes));
 }
 
-std::string encode_png(const Tensor& image) {
-    const Shape& shape = image.shape();
+namespace {
+
+void require_picture(const char* what, const Shape& shape) {
     auto fits = [](int64_t size) { return size >= 1 && size <= kMaxImageSide; };
     if (shape.rank() != 3 || !fits(shape[0]) || !fits(shape[1]) || (shape[2] != 1 && shape[2] != 3))
         throw ShapeError(
-            "encode_png",
-            str("expected (H,W,1) or (H,W,3), 1 to ", kMaxImageSide, " pixels a side, got ", shape),
+            what, str("expected (H,W,1) or (H,W,3), 1 to ", kMaxImageSide, " pixels a side, got ", shape),
             "one image at a time: slice() a batch first");
+}
+
+void append_bytes(void* to, void* data, int size) {
+    static_cast<std::string*>(to)->append(static_cast<const char*>(data), static_cast<std::size_t>(size));
+}
+
+}  // namespace
+
+std::string encode_png(const Tensor& image) {
+    const Shape& shape = image.shape();
+    require_picture("encode_png", shape);
     Tensor bytes = quantize(image);
     auto height = static_cast<int>(shape[0]), width = static_cast<int>(shape[1]);
     auto channels = static_cast<int>(shape[2]);
     std::string file;
-    auto append = [](void* to, void* data, int size) {
-        static_cast<std::string*>(to)->append(static_cast<const char*>(data), static_cast<std::size_t>(size));
-    };
     const uint8_t* pixels = bytes.data<uint8_t>().data();
-    if (!stbi_write_png_to_func(append, &file, width, height, channels, pixels, width * channels))
+    if (!stbi_write_png_to_func(append_bytes, &file, width, height, channels, pixels, width * channels))
+        throw std::bad_alloc();
+    return file;
+}
+
+std::string encode_jpeg(const Tensor& image, int quality) {
+    const Shape& shape = image.shape();
+    require_picture("encode_jpeg", shape);
+    if (quality < 1 || quality > 100)
+        throw OptionsError("encode_jpeg", str("expected a quality from 1 to 100, got ", quality));
+    Tensor bytes = quantize(image);
+    std::string file;
+    if (!stbi_write_jpg_to_func(append_bytes, &file, static_cast<int>(shape[1]), static_cast<int>(shape[0]),
+                                static_cast<int>(shape[2]), bytes.data<uint8_t>().data(), quality))
         throw std::bad_alloc();
     return file;
 }

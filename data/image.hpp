@@ -23,7 +23,9 @@ Tensor decode_image(std::string_view bytes, const std::string& name);
 // even. Throws ShapeError or DtypeError for other tensors, OptionsError for an element outside [0,1] or NaN.
 std::string encode_png(const Tensor& image);
 
-// Writes them as a file, whole or not at all. Throws IoError when it cannot be written.
+// The bytes of a baseline JPEG file of the same, which loses some of it; quality from 1 to 100.
+std::string encode_jpeg(const Tensor& image, int quality);
+// Writes those of a PNG as a file, whole or not at all. Throws IoError when it cannot be written.
 void write_png(const std::string& path, const Tensor& image);
 
 }  // namespace microtome

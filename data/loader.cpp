@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <map>
+#include <mutex>
 
 namespace microtome {
 namespace {
@@ -64,6 +66,8 @@ struct Loader::Pipeline {
           indices(std::move(places)),
           options(o),
           keeps(indices.size()),
+          // Only balanced epochs have places that two threads may meet at.
+          in_use(o.balanced ? indices.size() : 0),
           prefetcher(o.threads, std::max<int64_t>(o.threads, o.prefetch * o.batch),
                      [this](int64_t position) { return make(position); }) {}
 
@@ -71,7 +75,9 @@ struct Loader::Pipeline {
         prefetcher.stop();
         epoch = static_cast<uint32_t>(new_epoch);
         const auto count = static_cast<int64_t>(indices.size());
-        if (options.shuffle) {
+        if (options.balanced) {
+            draw_balanced();
+        } else if (options.shuffle) {
             order = random_permutation({options.seed, purpose_of("shuffle"), 0, 0, epoch}, count);
         } else {
             order.resize(indices.size());
@@ -80,14 +86,49 @@ struct Loader::Pipeline {
         prefetcher.start(count);
     }
 
+    // The places of a balanced epoch in their order, and the how-manieth time each is met.
+    void draw_balanced() {
+        std::map<int64_t, std::vector<int64_t>> places;  // by class
+        const auto count = static_cast<int64_t>(indices.size());
+        for (int64_t place = 0; place < count; ++place)
+            places[dataset.samples()[indices[place]].label].push_back(place);
+        const auto classes = static_cast<int64_t>(places.size());
+        std::vector<std::pair<int64_t, uint32_t>> drawn;
+        int64_t nth = epoch % std::max<int64_t>(1, classes);  // whose turn it is to have one more
+        for (const auto& [label, of_class] : places) {
+            const auto size = static_cast<int64_t>(of_class.size());
+            const int64_t share = count / classes + (nth < count % classes);
+            nth = (nth + 1) % classes;
+            for (int64_t i = 0; i < share; i += size) {
+                const auto time = static_cast<uint32_t>(i / size);
+                const std::vector<int64_t> permuted = random_permutation(
+                    {options.seed, purpose_of("balance"), static_cast<uint64_t>(label), time, epoch}, size);
+                for (int64_t k = 0; k < std::min(size, share - i); ++k)
+                    drawn.emplace_back(of_class[permuted[k]], time);
+            }
+        }
+        order.clear();
+        times.clear();
+        for (int64_t i : random_permutation({options.seed, purpose_of("shuffle"), 0, 0, epoch}, count)) {
+            order.push_back(drawn[i].first);
+            times.push_back(drawn[i].second);
+        }
+    }
+
     Prepared make(int64_t position) {
         const ThreadLimit alone(1);  // these threads are all that decoding may use
         const int64_t place = order[position], id = indices[place];
         Prepared result{.place = place, .id = id};
-        const Tensor stored = decoded(place);
-        result.damage = keeps[place].damage;
+        Tensor stored;
+        {
+            std::unique_lock<std::mutex> lock;
+            if (options.balanced) lock = std::unique_lock(in_use[place]);
+            stored = decoded(place);
+            result.damage = keeps[place].damage;
+        }
         if (!stored.defined()) return result;
-        const RandomKey key{options.seed, purpose_of("augment"), static_cast<uint64_t>(id), 0, epoch};
+        const uint32_t time = options.balanced ? times[position] : 0;
+        const RandomKey key{options.seed, purpose_of("augment"), static_cast<uint64_t>(id), time, epoch};
         result.pixels = augment(as_floats(stored), options.augmentation, key);
         return result;
     }
@@ -124,9 +165,11 @@ struct Loader::Pipeline {
     const Dataset& dataset;
     const std::vector<int64_t> indices;
     const LoaderOptions options;
-    std::vector<Kept> keeps;  // by place
+    std::vector<Kept> keeps;         // by place
+    std::vector<std::mutex> in_use;  // likewise
     std::atomic<std::size_t> cached{0};
     std::vector<int64_t> order;
+    std::vector<uint32_t> times;  // balanced: how often the place at a position was met before
     uint32_t epoch = 0;
     Prefetcher<Prepared> prefetcher;  // the last member: its threads end before anything else does
 };
@@ -182,7 +225,7 @@ std::optional<Batch> Loader::next() {
 }
 
 int64_t Loader::images() const {
-    const int64_t good = static_cast<int64_t>(pipeline_->indices.size()) - damaged_;
+    const int64_t good = static_cast<int64_t>(pipeline_->indices.size()) - (options_.balanced ? 0 : damaged_);
     return options_.drop_last ? good / options_.batch * options_.batch : good;
 }
 

@@ -14,7 +14,10 @@ namespace microtome {
 struct LoaderOptions {
     int64_t batch = 32;    // images
     bool shuffle = false;  // a new order in every epoch
-    uint64_t seed = 0;     // of order and augmentation
+    // Every class as often as every other: an epoch still has as many images as there are, but shows those of
+    // rare classes several times and leaves out some of frequent ones, others in every epoch. Shuffles, too.
+    bool balanced = false;
+    uint64_t seed = 0;  // of order and augmentation
     Augmentation augmentation{};
     int64_t height = 0;      // pixels; 0: as stored, and then all images must have one size
     int64_t width = 0;       // both or none
@@ -39,11 +42,14 @@ struct SkippedImage {
 // A resized image is rounded to 8 bits as if it had been stored at that size, so that it can be kept and
 // saved without loss; the kernel is the models' own (bilinear, half-pixel centres, no antialias). The order
 // of epoch e is random_permutation(seed, "shuffle", step e), the augmentation of image i is drawn from (seed,
-// "augment", sample i, step e).
+// "augment", sample i, step e). Balanced, the share of each class that is there is N / classes, rounded so
+// that all make N, and filled by random_permutation(seed, "balance", sample class, restart r, step e) of its
+// images for r = 0, 1, ...; an image's time r in an epoch is augmented by draws of restart r.
 //
 // Damaged images are listed and skipped, and the images behind them move up: batches are full, and which
 // images meet in one does not depend on what happened in other epochs. Until an image is found to be damaged,
-// images() counts it: it is exact from the end of the first epoch on.
+// images() counts it: it is exact from the end of the first epoch on. Balanced epochs are shorter by as many
+// images as are damaged of those they drew, and images() counts them all.
 class Loader : public BatchSource {
   public:
     // The data set must outlive the loader. Throws OptionsError for an index outside it, and for options out

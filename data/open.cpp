@@ -29,6 +29,7 @@ std::unique_ptr<Dataset> open_folder(const std::string& path) {
 
     if (std::find(names.begin(), names.end(), "manifest.csv") != names.end())
         return open_manifest(path + "/manifest.csv");
+    if (is_mobileodt(path)) return open_mobileodt(path);
     if (std::any_of(names.begin(), names.end(), is_idx_images)) return open_idx(path);
     if (std::any_of(names.begin(), names.end(), is_cifar10_file)) return open_cifar10(path);
     auto is_npz = [](const std::string& name) { return has_ending(name, ".npz"); };

@@ -14,6 +14,7 @@ namespace microtome {
 //     MedMNIST's .npz, or a folder with one        data/npz.cpp
 //     MNIST's IDX files, or a folder with them     data/idx.cpp
 //     CIFAR-10's binary files, or their folder     data/cifar.cpp
+//     Intel and MobileODT's cervical screening set data/mobileodt.cpp
 //     any other folder: a folder of images a class data/image_folder.cpp
 //
 // The samples come in an order that depends on their names alone. Of image files only the names are read: a

@@ -28,6 +28,7 @@ class Attention : public Module {
     Attention(int64_t dimension, int64_t heads);
     std::string_view kind() const override { return "Attention"; }
     std::string options() const override;
+    int64_t heads() const { return heads_; }
 
   private:
     Tensor forward(const Tensor& x, const Pass& pass) override;

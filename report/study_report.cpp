@@ -222,6 +222,7 @@ Content attacks_section(const StudyReport& report) {
                        caption + report.epsilon_note);
     }
     if (!report.strips.empty()) content.figure(draw_strips(report.strips), report.strips_note);
+    if (!report.attention.empty()) content.figure(draw_pictures(report.attention), report.attention_note);
     std::vector<Picture> pictures = report.universal;
     pictures.insert(pictures.end(), report.patches.begin(), report.patches.end());
     if (!pictures.empty()) content.figure(draw_pictures(pictures), report.universal_note);

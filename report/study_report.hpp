@@ -131,6 +131,8 @@ struct StudyReport {
     Table results{};  // all rows that were measured
     std::vector<PerturbationStrip> strips{};
     std::string strips_note{};
+    std::vector<Picture> attention{};  // where models with attention look, clean and attacked
+    std::string attention_note{};
     std::vector<Picture> universal{};  // from perturbation_picture()
     std::vector<Picture> patches{};
     std::string universal_note{};  // on which images both were made

@@ -6,6 +6,8 @@
 #include "base/version.hpp"
 #include "data/image.hpp"
 #include "evaluation/witnesses.hpp"
+#include "studies/attention_pictures.hpp"
+#include "studies/model_comparison.hpp"
 #include "tensor/math.hpp"
 
 #include <algorithm>
@@ -102,9 +104,11 @@ std::vector<report::ReliabilityPlot::Bin> reliability_of(const Evaluation& evalu
 
 report::ModelReport model_of(const ModelFindings& model) {
     report::ModelReport result{.name = model.title};
-    const Module& network = *model.trained.loaded.model;
-    result.facts = {{"architecture", model.trained.loaded.card.architecture},
-                    {"parameters", report::count_text(network.parameter_count())}};
+    if (const auto& network = model.trained.loaded.model)
+        result.facts = {{"architecture", model.trained.loaded.card.architecture},
+                        {"parameters", report::count_text(network->parameter_count())}};
+    if (model.kind == ModelFindings::Kind::baseline && !model.trained.recipe.contains("init"))
+        result.facts.emplace_back("init", "none: trained from the beginning");
     for (const auto& [name, value] : model.trained.recipe) result.facts.emplace_back(name, value);
     for (const EpochRecord& epoch : model.trained.history) {
         report::Epoch shown{.number = epoch.epoch, .train_loss = epoch.loss};
@@ -197,8 +201,7 @@ report::BeforeAfter before_after_of(const StudyFindings& findings) {
             }
             if (!any) continue;
             row.accuracies[0] = shown(share_of(model.rows.at(0)));
-            const bool hardened = &model != &findings.models.front();
-            if (hardened)
+            if (model.kind == ModelFindings::Kind::hardened)
                 row.name += variant.empty() ? ", attacked itself" : ", images made against the baseline";
             table.rows.push_back(std::move(row));
         }
@@ -292,7 +295,8 @@ std::vector<report::ComputeRow> compute_of(const StudyFindings& findings) {
     for (const ModelFindings& model : findings.models) {
         double training = 0;
         for (const EpochRecord& epoch : model.trained.history) training += epoch.seconds;
-        rows.push_back({.task = "training, " + model.title, .seconds = training});
+        if (!model.trained.history.empty())
+            rows.push_back({.task = "training, " + model.title, .seconds = training});
         if (!model.attacked) continue;
         report::ComputeRow attacks{.task = "attacks, " + model.title};
         for (const ResultRow& row : model.rows) {
@@ -340,6 +344,7 @@ std::vector<std::string> sentences(const StudyFindings& findings) {
     }
     for (std::size_t m = 1; m < findings.models.size(); ++m) {
         const ModelFindings& model = findings.models[m];
+        if (model.kind == ModelFindings::Kind::rival || model.kind == ModelFindings::Kind::ensemble) continue;
         if (!model.attacked) {
             found.push_back(
                 str(capitalised(model.title), ": right in ", words(model.metrics.confusion.accuracy()), "."));
@@ -363,11 +368,15 @@ std::vector<std::string> sentences(const StudyFindings& findings) {
             }
         }
     }
+    for (const ModelFindings::Kind kind : {ModelFindings::Kind::rival, ModelFindings::Kind::ensemble})
+        for (std::string& sentence : comparisons_with(findings.models, kind))
+            found.push_back(std::move(sentence));
     for (const NotebookComparison& comparison : findings.comparisons)
-        found.push_back(str(comparison.quantity, ": published ", comparison.published,
-                            "; with the published mistake kept ",
-                            report::interval_text(shown(comparison.reproduced)), ", without it ",
-                            report::interval_text(shown(comparison.corrected)), "."));
+        found.push_back(str(
+            comparison.quantity, comparison.published.empty() ? ": the notebook printed " : ": published ",
+            comparison.published.empty() ? comparison.notebook : comparison.published,
+            "; with the published mistake kept ", report::interval_text(shown(comparison.reproduced)),
+            ", without it ", report::interval_text(shown(comparison.corrected)), "."));
     return found;
 }
 
@@ -390,8 +399,9 @@ std::vector<report::KeyFigure> key_figures(const StudyFindings& findings) {
     for (std::size_t m = 1; m < findings.models.size(); ++m)
         for (std::size_t k = 0; k < findings.models[m].columns.size(); ++k)
             if (!column.empty() && findings.models[m].columns[k] == column)
-                add("hardened, under attack", share_of(row_of(findings.models[m], k)),
-                    findings.models[m].title);
+                add(findings.models[m].kind == ModelFindings::Kind::hardened ? "hardened, under attack"
+                                                                             : "under attack",
+                    share_of(row_of(findings.models[m], k)), findings.models[m].title);
     return figures;
 }
 
@@ -434,8 +444,15 @@ report::StudyReport report_of(const StudyRun& run, const StudyFindings& findings
     page.chance = {1.0 / static_cast<double>(run.data->classes().size()), "chance"};
     page.results = results_table(findings);
     page.strips = strips_of(run, baseline);
+    page.attention_note = kAttentionNote;
     page.strips_note =
         "Each strip was checked again as an 8-bit picture; the picture is in the study's witnesses.";
+    for (const ModelFindings& model : findings.models)
+        if (model.attacked && model.trained.loaded.model)
+            for (report::Picture& picture :
+                 attention_pictures(*model.trained.loaded.model, model.trained.loaded.card.options.image,
+                                    model.title, strips_of(run, model)))
+                page.attention.push_back(std::move(picture));
     for (const FittedPattern& pattern : findings.patterns) {
         if (pattern.is_patch)
             page.patches.push_back({pattern.pattern, pattern.title});
@@ -447,11 +464,7 @@ report::StudyReport report_of(const StudyRun& run, const StudyFindings& findings
         page.comparisons.push_back({c.quantity, c.published, c.notebook,
                                     report::interval_text(shown(c.reproduced)),
                                     report::interval_text(shown(c.corrected)), c.cause});
-    if (!findings.comparisons.empty())
-        page.comparisons_note =
-            "Reproduced: our weights and images, the published mistake kept. Corrected: the same attack "
-            "without it. The checks "
-            "V1 and V2 below tell the two apart by themselves.";
+    page.comparisons_note = findings.comparisons_note;
     for (const Rail& rail : results.rails)
         page.rails.push_back({rail.id, rail.pass, report::number_text(rail.value), rail.text});
     page.compute = compute_of(findings);

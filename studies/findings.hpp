@@ -9,8 +9,16 @@
 namespace microtome {
 
 struct ModelFindings {
+    enum class Kind {
+        baseline,
+        rival,     // another architecture
+        ensemble,  // the baseline and others like it; then `trained` has a name and facts, and no model
+        hardened,
+        contrast,  // clean images only
+    };
     std::string title;  // "after fresh hardening"
     TrainedModel trained;
+    Kind kind = Kind::baseline;
     std::optional<AttackedModel> attacked{};  // not for models that are shown for comparison only
     Metrics metrics{};
     std::vector<ResultRow> rows{};
@@ -30,6 +38,7 @@ struct StudyFindings {
     std::vector<ModelFindings> models{};  // the baseline first
     std::vector<FittedPattern> patterns{};
     std::vector<NotebookComparison> comparisons{};
+    std::string comparisons_note{};  // what their columns are
     std::vector<Rail>
         notebook_rails{};  // of the attacks as published, and of the same weights fed as trained
     std::optional<Rail> leak{};

@@ -5,7 +5,9 @@
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
 #include "base/suggest.hpp"
+#include "nn/ensemble.hpp"
 #include "nn/models/registry.hpp"
+#include "nn/transfer.hpp"
 
 #define TOML_EXCEPTIONS 1
 #include <algorithm>
@@ -198,13 +200,19 @@ DataPreset read_data(Section section) {
     return data;
 }
 
-ModelPreset read_model(Section section) {
-    ModelPreset model;
+void read_model(Section& section, ModelPreset& model) {
+    section.read("title", model.title);
     section.read_choice("architecture", model.architecture, architectures());
     section.read("size", model.size, 0);
     if (auto numbers = section.section("numbers")) model.numbers = numbers->numbers();
-    section.done();
-    return model;
+    section.read("normalize", model.normalize);
+    section.read("init", model.init);
+    try {
+        ImageOptions image;
+        set_normalization(image, model.normalize);
+    } catch (const OptionsError& error) {
+        throw OptionsError(section.where(), error.what());
+    }
 }
 
 // What is not said stays as it is in `training`.
@@ -222,6 +230,19 @@ Recipe read_training(Section section, Recipe training) {
     section.read("plateau_patience", training.plateau_patience, 1);
     section.read("early_stopping", training.early_stopping, 0);
     section.read("restore_best", training.restore_best);
+    section.read("freeze", training.freeze);
+    std::vector<std::string> groups;
+    section.read("lr_of", groups);
+    if (!groups.empty()) training.lr_of.clear();
+    try {
+        for (const std::string& text : groups) training.lr_of.push_back(lr_group(text));
+    } catch (const OptionsError& error) {
+        throw OptionsError(section.where(), error.what());
+    }
+    section.read("class_weights", training.class_weights);
+    std::string sampling = training.balanced ? "balanced" : "natural";
+    section.read_choice("sampling", sampling, {"natural", "balanced"});
+    training.balanced = sampling == "balanced";
     if (auto augment = section.section("augment")) {
         bool flips = training.augmentation.flip_vertical;
         augment->read("flips", flips);
@@ -288,6 +309,32 @@ UniversalPreset read_universal(Section section) {
     return universal;
 }
 
+RivalPreset read_rival(Section section, const Recipe& base) {
+    RivalPreset rival{.name = {}, .model = {}, .training = base};
+    section.read("name", rival.name);
+    read_model(section, rival.model);
+    if (auto training = section.section("training")) rival.training = read_training(*training, base);
+    section.done();
+    if (rival.name.empty()) throw OptionsError(section.where(), "expected a model to have a name, got none");
+    if (rival.model.title.empty()) rival.model.title = rival.name;
+    return rival;
+}
+
+EnsemblePreset read_ensemble(Section section) {
+    EnsemblePreset ensemble;
+    section.read("members", ensemble.members, 2);
+    section.read("voting", ensemble.voting);
+    section.done();
+    if (ensemble.members == 0) ensemble.members = 3;
+    if (ensemble.voting.empty()) ensemble.voting = voting_names();
+    try {
+        for (const std::string& name : ensemble.voting) voting_named(name);
+    } catch (const OptionsError& error) {
+        throw OptionsError(section.where(), error.what());
+    }
+    return ensemble;
+}
+
 HardeningPreset read_hardening(Section section, const Recipe& base) {
     HardeningPreset hardening;
     section.read("name", hardening.name);
@@ -316,20 +363,24 @@ HardeningPreset read_hardening(Section section, const Recipe& base) {
 
 // The keys that say which models an attack is for, checked against the models that there are.
 void require_known_models(const Preset& preset, const std::string& where) {
-    std::vector<std::string> models{"baseline"};
-    for (const HardeningPreset& hardening : preset.hardening) {
-        if (std::find(models.begin(), models.end(), hardening.name) != models.end())
-            throw OptionsError(where, str("two hardenings are called '", hardening.name, "'"));
-        models.push_back(hardening.name);
-    }
+    std::vector<std::string> models{"baseline", "contrast"};
+    auto add = [&](const std::string& name) {
+        if (std::find(models.begin(), models.end(), name) != models.end())
+            throw OptionsError(where, str("two models are called '", name, "'"));
+        models.push_back(name);
+    };
+    if (preset.ensemble.members > 0) add("ensemble");
+    for (const RivalPreset& rival : preset.rivals) add(rival.name);
+    for (const HardeningPreset& hardening : preset.hardening) add(hardening.name);
     for (const AttackPreset& attack : preset.attacks)
         for (const std::string& model : attack.models)
             if (std::find(models.begin(), models.end(), model) == models.end()) {
                 std::string meant = closest_name(model, models);
                 throw OptionsError(
                     where, str("attack '", attack.title, "' names a model '", model, "' that there is not"),
-                    meant.empty() ? "models are baseline and the names of [[hardening]]"
-                                  : "did you mean " + meant + "?");
+                    meant.empty()
+                        ? "models are baseline, ensemble, and the names of [[models]] and [[hardening]]"
+                        : "did you mean " + meant + "?");
             }
 }
 
@@ -357,9 +408,12 @@ Preset preset_of_text(const std::string& text, const std::string& name) {
     root.read("asked", preset.asked);
     root.read("limits", preset.limits);
     root.read("seed", preset.seed);
-    root.read("published", preset.published);
+    root.read_choice("published", preset.published, {"lung", "cervix"});
     if (auto data = root.section("data")) preset.data = read_data(*data);
-    if (auto model = root.section("model")) preset.model = read_model(*model);
+    if (auto model = root.section("model")) {
+        read_model(*model, preset.model);
+        model->done();
+    }
     if (auto training = root.section("training")) preset.training = read_training(*training, {});
     if (auto contrast = root.section("contrast")) {
         contrast->read("title", preset.contrast_title);
@@ -368,6 +422,9 @@ Preset preset_of_text(const std::string& text, const std::string& name) {
         preset.contrast = training ? read_training(*training, preset.training) : preset.training;
         contrast->done();
     }
+    for (Section& rival : root.sections("models"))
+        preset.rivals.push_back(read_rival(rival, preset.training));
+    if (auto ensemble = root.section("ensemble")) preset.ensemble = read_ensemble(*ensemble);
     for (Section& attack : root.sections("attacks")) preset.attacks.push_back(read_attack(attack));
     for (Section& universal : root.sections("universal"))
         preset.universal.push_back(read_universal(universal));

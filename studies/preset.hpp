@@ -29,9 +29,25 @@ struct DataPreset {
 };
 
 struct ModelPreset {
+    std::string title{};  // what reports call it
     std::string architecture = "cnn";
     int64_t size = 0;  // pixels a side of what the model looks at; 0: the architecture's own
     std::map<std::string, double> numbers{};  // what else the architecture can be told
+    std::string normalize = "none";           // as set_normalization() takes it (nn/transfer.hpp)
+    std::string init{};                       // a file of weights to begin with; empty: none
+};
+
+// Another architecture, trained on the same images and under the same attacks.
+struct RivalPreset {
+    std::string name;  // "vit"
+    ModelPreset model{};
+    Recipe training{};
+};
+
+// The baseline and others like it, of other seeds, answering together: nn/ensemble.hpp.
+struct EnsemblePreset {
+    int64_t members = 0;                // the baseline among them; 0: no ensemble
+    std::vector<std::string> voting{};  // names of Voting, a model each
 };
 
 // One attack at one epsilon or several.
@@ -40,7 +56,7 @@ struct AttackPreset {
     std::string title{};                // for tables and plots
     AttackSettings settings{};          // without epsilon
     std::vector<double> epsilons{};     // empty: the attack's or profile's own
-    std::vector<std::string> models{};  // which ("baseline", a hardening's name); empty: all
+    std::vector<std::string> models{};  // which ("baseline", "ensemble", a name of another); empty: all
     std::string column{};               // of the before/after table; empty: not in it
     double column_epsilon = -1;         // which of several epsilons stands there
     bool also_static =
@@ -70,10 +86,13 @@ struct Preset {
     std::string title{}, lead{};
     std::vector<std::string> asked{}, limits{};
     uint64_t seed = 0;
-    bool published = false;  // also the attacks as the study's notebooks ran them
+    std::string
+        published{};  // also what this study's notebooks ran, as they ran it: lung, cervix; empty: none
     DataPreset data{};
     ModelPreset model{};
     Recipe training{};
+    std::vector<RivalPreset> rivals{};
+    EnsemblePreset ensemble{};
     std::optional<Recipe> contrast{};  // another training of the same model, for comparison only
     std::string contrast_title{};
     std::map<std::string, double> contrast_numbers{};

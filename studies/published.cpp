@@ -142,6 +142,9 @@ std::optional<NotebookFindings> notebook_stage(const StudyRun& run, Classifier& 
     if (!sound.complete) return std::nullopt;
 
     NotebookFindings findings;
+    findings.note =
+        "Reproduced: our weights and images, the published mistake kept. Corrected: the same attack "
+        "without it. The checks V1 and V2 below tell the two apart by themselves.";
     const Share clean = sound.clean_accuracy();
     findings.comparisons = {
         comparison(kClean, clean, clean), comparison(kCleanTwice, given_right_in(kept.outcomes.at(0)), clean),

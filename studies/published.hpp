@@ -68,8 +68,9 @@ struct NotebookComparison {
 
 struct NotebookFindings {
     std::vector<NotebookComparison> comparisons;
-    std::vector<Rail> rails;          // of the images scaled twice: V1 and V2 fail
-    std::vector<Rail> healthy_rails;  // the same weights, images scaled once
+    std::vector<Rail> rails;          // with the mistakes: here of the images scaled twice, V1 and V2 fail
+    std::vector<Rail> healthy_rails;  // without
+    std::string note{};               // for the table of comparisons
 };
 
 // The three attacks on the test images, by the same weights, fed once and fed twice. Nothing when

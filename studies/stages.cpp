@@ -13,6 +13,7 @@
 #include "tensor/kernels/context.hpp"
 #include "training/best_model.hpp"
 #include "training/checkpoint.hpp"
+#include "training/class_weights.hpp"
 #include "training/logs.hpp"
 
 #include <algorithm>
@@ -30,13 +31,36 @@ bool exists(const std::string& path) {
     return std::filesystem::exists(path, ignored);
 }
 
-ModelCard card_for(const StudyRun& run, const std::map<std::string, double>& more_numbers) {
-    const ModelPreset& model = run.preset.model;
-    ModelOptions options{.classes = static_cast<int64_t>(run.data->classes().size()),
-                         .numbers = model.numbers};
-    for (const auto& [name, number] : more_numbers) options.numbers[name] = number;
-    options.image.height = options.image.width = model.size;
+const ModelPreset& model_of(const StudyRun& run, const TrainingVariant& variant) {
+    return variant.model ? *variant.model : run.preset.model;
+}
+
+// The weights that a model begins with, if it does not begin with another's or with initial ones.
+std::string init_of(const StudyRun& run, const TrainingVariant& variant) {
+    if (variant.start) return "";
+    return !variant.model && !run.options.init.empty() ? run.options.init : model_of(run, variant).init;
+}
+
+// As the preset says, or as a file of weights says of itself.
+ModelCard card_for(const StudyRun& run, const TrainingVariant& variant,
+                   const std::optional<GivenWeights>& given) {
+    const ModelPreset& model = model_of(run, variant);
+    ModelOptions options{.classes = 0, .numbers = model.numbers};
+    set_normalization(options.image, model.normalize);
     options.image.resize = true;
+    const ModelCard* stated = given && given->card ? &*given->card : nullptr;
+    if (variant.start) stated = &variant.start->loaded.card;
+    if (stated) {
+        if (stated->architecture != model.architecture)
+            throw OptionsError("study", str("expected weights of ", model.architecture,
+                                            ", as the preset says, "
+                                            "got weights of ",
+                                            stated->architecture));
+        options = stated->options;
+    }
+    options.classes = static_cast<int64_t>(run.data->classes().size());
+    for (const auto& [name, number] : variant.numbers) options.numbers[name] = number;
+    if (model.size > 0) options.image.height = options.image.width = model.size;
     return {.architecture = model.architecture,
             .options = complete_options(model.architecture, options),
             .classes = run.data->classes(),
@@ -178,6 +202,17 @@ bool open_data(StudyRun& run) {
     return true;
 }
 
+LoadedModel new_model(const StudyRun& run, const Recipe& recipe) {
+    const std::string init = init_of(run, {});
+    std::optional<GivenWeights> given;
+    if (!init.empty()) given = read_given_weights(init);
+    LoadedModel result{.model = nullptr, .card = card_for(run, {}, given)};
+    result.model = make_model(result.card.architecture, result.card.options);
+    result.model->initialize(recipe.seed);
+    if (given) inherit(*result.model, result.card, *given);
+    return result;
+}
+
 std::optional<TrainedModel> train_stage(const StudyRun& run, const std::string& name, const Recipe& recipe,
                                         const TrainingVariant& variant) {
     const std::string folder = run.folder(name), model_path = folder + "/model.safetensors",
@@ -185,21 +220,47 @@ std::optional<TrainedModel> train_stage(const StudyRun& run, const std::string& 
     std::optional<TrainedModel> result(std::in_place);
     result->name = name;
     result->recipe = description_of(recipe);
+    const std::string init = init_of(run, variant);
+    std::optional<GivenWeights> given;
+    if (!init.empty()) given = read_given_weights(init);
     if (exists(model_path) && exists(checkpoint)) {
         result->loaded = load_model(model_path);
+        const std::map<std::string, std::string>& record = result->loaded.card.training;
+        const auto before = record.find("init_hash");
+        if ((before == record.end() ? "" : before->second) != (given ? hex(given->hash) : ""))
+            throw OptionsError("study",
+                               str("expected ", name,
+                                   " to begin with the weights it was trained from, "
+                                   "got ",
+                                   init.empty() ? "none" : init),
+                               "give --out another folder for other weights");
+        for (const char* key : {"init", "init_hash"})
+            if (const auto entry = record.find(key); entry != record.end()) result->recipe.insert(*entry);
         result->history = read_checkpoint(checkpoint).history;
         result->kept_epoch = kept_epoch(recipe, result->history);
         run.say(str(name, ": trained already, ", model_path));
         return result;
     }
-    ModelCard card = card_for(run, variant.numbers);
+    ModelCard card = card_for(run, variant, given);
     std::unique_ptr<Module> model = make_model(card.architecture, card.options);
     model->initialize(recipe.seed);
     if (variant.start) model->load(variant.start->loaded.model->state());
+    if (given) {
+        const Inherited inherited = inherit(*model, card, *given);
+        std::string text = init;
+        for (const std::string& anew : inherited.anew)
+            text += (anew == inherited.anew.front() ? ", but anew: " : ", ") + anew;
+        for (const std::string& note : inherited.notes) text += "; " + note;
+        run.say(str(name, " begins with ", text));
+        result->recipe["init"] = text;
+        result->recipe["init_hash"] = hex(given->hash);
+    }
+    freeze(*model, recipe);
 
     Loader train(*run.data, run.split.train,
                  {.batch = recipe.batch,
                   .shuffle = true,
+                  .balanced = recipe.balanced,
                   .seed = recipe.seed,
                   .augmentation = recipe.augmentation,
                   .height = run.preset.data.resize,
@@ -215,7 +276,16 @@ std::optional<TrainedModel> train_stage(const StudyRun& run, const std::string& 
                            .resume = true,
                            .progress = run.options.progress,
                            .out = run.options.log};
+    if (!recipe.class_weights.empty()) {
+        std::vector<int64_t> counts(run.data->classes().size());
+        for (int64_t i : run.split.train) ++counts[run.data->samples()[i].label];
+        const std::vector<double> weights = class_weights(recipe.class_weights, counts);
+        options.objective =
+            class_weighted(options.objective ? options.objective : cross_entropy_objective(), weights);
+        options.validation_objective = class_weighted(cross_entropy_objective(), weights);
+    }
     apply(recipe, source.batches(), options);
+    if (given) options.config["init"] = hex(given->hash);
     Trainer trainer(*model, *optimizer, std::move(options));
     add_callbacks(recipe, trainer);
     trainer.add<Logs>(folder);

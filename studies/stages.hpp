@@ -5,7 +5,7 @@
 #include "data/loader.hpp"
 #include "data/split.hpp"
 #include "evaluation/robust_accuracy.hpp"
-#include "nn/model_file.hpp"
+#include "nn/transfer.hpp"
 #include "studies/study.hpp"
 #include "training/trainer.hpp"
 
@@ -56,7 +56,11 @@ struct TrainingVariant {
     BatchSource* source = nullptr;            // instead of the training part
     const TrainedModel* start = nullptr;      // whose weights it begins with; none: initial ones
     std::map<std::string, double> numbers{};  // of the architecture, besides the preset's
+    const ModelPreset* model = nullptr;       // another one than the preset's
 };
+
+// The preset's model with its first weights: the given ones, or by the recipe's seed.
+LoadedModel new_model(const StudyRun& run, const Recipe& recipe);
 
 // Trains, or goes on, or reads what was trained. Nothing when it was interrupted.
 std::optional<TrainedModel> train_stage(const StudyRun& run, const std::string& name, const Recipe& recipe,

@@ -6,6 +6,8 @@
 #include "base/error.hpp"
 #include "base/interrupt.hpp"
 #include "defenses/adversarial_fine_tuning.hpp"
+#include "nn/ensemble.hpp"
+#include "studies/cervix.hpp"
 #include "studies/findings.hpp"
 #include "studies/transferred.hpp"
 
@@ -71,17 +73,24 @@ class Study {
 
   private:
     bool train_baseline();
+    bool train_rivals();
+    bool combine();
     bool fit_universal();
     bool harden(const HardeningPreset& hardening);
     bool attack(ModelFindings& model);
-    AttackList attacks_for(const std::string& model);
+    bool attack(ModelFindings& model, Classifier& classifier);
+    AttackList attacks_for(const ModelFindings& model);
     void audit();
 
     StudyRun run_;
     StudyFindings findings_;
     std::vector<std::unique_ptr<UniversalAttack>> universal_;
     std::unique_ptr<ModelClassifier> baseline_;  // looks at the model in findings_
+    std::vector<TrainedModel> members_;          // of the ensemble, besides the baseline
 };
+
+const std::string kEnsemble = "ensemble";
+constexpr uint64_t kMemberSeed = 1000;  // apart from the seeds of hardenings
 
 // Refuses a folder with another study; leaves the preset in it.
 void claim_folder(const StudyRun& run) {
@@ -121,9 +130,57 @@ bool Study::train_baseline() {
     recipe.seed = preset.seed;
     std::optional<TrainedModel> trained = train_stage(run_, "baseline", recipe);
     if (!trained) return false;
-    findings_.models.push_back({.title = "baseline", .trained = *std::move(trained)});
+    findings_.models.push_back({.title = preset.model.title.empty() ? "baseline" : preset.model.title,
+                                .trained = *std::move(trained)});
     const LoadedModel& loaded = findings_.models.back().trained.loaded;
     baseline_ = std::make_unique<ModelClassifier>(*loaded.model, loaded.card.options);
+    return true;
+}
+
+bool Study::train_rivals() {
+    for (const RivalPreset& rival : run_.preset.rivals) {
+        run_.say(str("training ", rival.model.title, " on ", run_.split.train.size(), " images"));
+        Recipe recipe = rival.training;
+        recipe.seed = run_.preset.seed;
+        std::optional<TrainedModel> trained = train_stage(run_, rival.name, recipe, {.model = &rival.model});
+        if (!trained) return false;
+        findings_.models.push_back(
+            {.title = rival.model.title, .trained = *std::move(trained), .kind = ModelFindings::Kind::rival});
+        if (!attack(findings_.models.back())) return false;
+    }
+    return true;
+}
+
+// Trains the ensemble's other members, and attacks all together, voting in each of the ways.
+bool Study::combine() {
+    const EnsemblePreset& preset = run_.preset.ensemble;
+    for (int64_t k = 2; k <= preset.members; ++k) {
+        run_.say(str("training member ", k, " of the ensemble"));
+        Recipe recipe = run_.preset.training;
+        recipe.seed = run_.preset.seed + kMemberSeed * static_cast<uint64_t>(k - 1);
+        std::optional<TrainedModel> trained = train_stage(run_, str("member-", k), recipe);
+        if (!trained) return false;
+        members_.push_back(*std::move(trained));
+    }
+    for (const std::string& name : preset.voting) {
+        const Voting voting = voting_named(name);
+        std::vector<std::unique_ptr<Classifier>> members;
+        const LoadedModel& first = findings_.models.front().trained.loaded;
+        members.push_back(std::make_unique<ModelClassifier>(*first.model, first.card.options));
+        for (const TrainedModel& member : members_)
+            members.push_back(
+                std::make_unique<ModelClassifier>(*member.loaded.model, member.loaded.card.options));
+        Ensemble ensemble(std::move(members), voting);
+        ModelFindings model;
+        model.title = str("ensemble of ", preset.members, ", ", name);
+        model.kind = ModelFindings::Kind::ensemble;
+        model.trained.name = str(kEnsemble, "-", name);
+        model.trained.recipe = {{"members", str(preset.members, ", trained alike from other seeds")},
+                                {"voting", name},
+                                {"gradient for attacks", std::string(gradient_of(voting))}};
+        if (!attack(model, ensemble)) return false;
+        findings_.models.push_back(std::move(model));
+    }
     return true;
 }
 
@@ -153,17 +210,21 @@ bool Study::fit_universal() {
     return true;
 }
 
-AttackList Study::attacks_for(const std::string& model) {
-    const bool hardened = model != "baseline";
+AttackList Study::attacks_for(const ModelFindings& model) {
+    using Kind = ModelFindings::Kind;
+    const bool hardened = model.kind == Kind::hardened;
+    const std::string& name = model.kind == Kind::ensemble ? kEnsemble : model.trained.name;
     AttackList list;
     for (const AttackPreset& preset : run_.preset.attacks) {
-        if (!is_for(preset, model)) continue;
+        if (!is_for(preset, name)) continue;
         for (std::unique_ptr<Attack>& attack : attacks_of(preset, run_.preset.seed)) {
             const double epsilon = attack->threat().epsilon;
             list.add(std::move(attack), preset.title, in_table(preset, epsilon) ? preset.column : "");
         }
     }
-    for (std::size_t u = 0; u < universal_.size(); ++u)
+    // Patterns were fitted to the baseline.
+    const bool patterns = hardened || model.kind == Kind::baseline;
+    for (std::size_t u = 0; u < universal_.size() && patterns; ++u)
         list.add(universal_[u].get(), run_.preset.universal[u].title,
                  run_.preset.universal[u].column +
                      (hardened && !run_.preset.universal[u].column.empty() ? "|static" : ""));
@@ -180,11 +241,15 @@ AttackList Study::attacks_for(const std::string& model) {
 }
 
 bool Study::attack(ModelFindings& model) {
+    ModelClassifier classifier(*model.trained.loaded.model, model.trained.loaded.card.options);
+    return attack(model, classifier);
+}
+
+bool Study::attack(ModelFindings& model, Classifier& classifier) {
     const std::string& name = model.trained.name;
-    AttackList list = attacks_for(name);
+    AttackList list = attacks_for(model);
     run_.say(str("attacking ", model.title, " on ", run_.split.test.size(), " test images, ",
                  list.attacks.size(), " attacks"));
-    ModelClassifier classifier(*model.trained.loaded.model, model.trained.loaded.card.options);
     model.attacked = attack_stage(run_, name, classifier, list.attacks);
     if (!model.attacked) return false;
     const Evaluation& evaluation = model.attacked->evaluation;
@@ -241,7 +306,8 @@ bool Study::harden(const HardeningPreset& hardening) {
         str(hardening.clean_weight, " CE(clean) + ", hardening.adversarial_weight, " CE(attacked)");
     trained->recipe["attacked images"] =
         hardening.fresh ? "fresh in every step" : "made once, against the baseline";
-    findings_.models.push_back({.title = hardening.title, .trained = *std::move(trained)});
+    findings_.models.push_back(
+        {.title = hardening.title, .trained = *std::move(trained), .kind = ModelFindings::Kind::hardened});
     return attack(findings_.models.back());
 }
 
@@ -251,8 +317,11 @@ StudyOutcome Study::run() {
     if (!open_data(run_)) return stopped;
     audit();
     // What refers to a model in findings_ must stay valid when more are added.
-    findings_.models.reserve(2 + run_.preset.hardening.size());
-    if (!train_baseline() || !fit_universal() || !attack(findings_.models.front())) return stopped;
+    findings_.models.reserve(2 + run_.preset.hardening.size() + run_.preset.rivals.size() +
+                             run_.preset.ensemble.voting.size());
+    if (!train_baseline() || !fit_universal() || !attack(findings_.models.front()) || !train_rivals() ||
+        !combine())
+        return stopped;
     for (const HardeningPreset& hardening : run_.preset.hardening)
         if (!harden(hardening)) return stopped;
     if (run_.preset.contrast) {
@@ -262,7 +331,9 @@ StudyOutcome Study::run() {
         std::optional<TrainedModel> trained =
             train_stage(run_, "contrast", recipe, {.numbers = run_.preset.contrast_numbers});
         if (!trained) return stopped;
-        findings_.models.push_back({.title = run_.preset.contrast_title, .trained = *std::move(trained)});
+        findings_.models.push_back({.title = run_.preset.contrast_title,
+                                    .trained = *std::move(trained),
+                                    .kind = ModelFindings::Kind::contrast});
         ModelFindings& model = findings_.models.back();
         ModelClassifier classifier(*model.trained.loaded.model, model.trained.loaded.card.options);
         Loader test = run_.images(run_.split.test, kAttackBatch);
@@ -272,10 +343,13 @@ StudyOutcome Study::run() {
                                 malignant_classes(run_.data->classes(), run_.preset.data.malignant),
                                 evaluation.logits, evaluation.labels);
     }
-    if (run_.preset.published) {
-        std::optional<NotebookFindings> notebook = notebook_stage(run_, *baseline_);
+    if (!run_.preset.published.empty()) {
+        std::optional<NotebookFindings> notebook = run_.preset.published == "cervix"
+                                                       ? cervix_stage(run_, *baseline_)
+                                                       : notebook_stage(run_, *baseline_);
         if (!notebook) return stopped;
         findings_.comparisons = std::move(notebook->comparisons);
+        findings_.comparisons_note = notebook->note;
         findings_.notebook_rails = std::move(notebook->rails);
         findings_.notebook_rails.insert(findings_.notebook_rails.end(), notebook->healthy_rails.begin(),
                                         notebook->healthy_rails.end());

@@ -5,9 +5,9 @@
 //
 //     RUN/preset.toml                    as it was read
 //     RUN/split.json                     which image is in which part
-//     RUN/baseline/, RUN/NAME/           a model each: model.safetensors, checkpoint, metrics.*, events
-//     RUN/universal/NAME.safetensors     perturbations and patches that were fitted
-//     RUN/attacks/MODEL/                 what each attack did, image by image
+//     RUN/baseline/, RUN/NAME/           a model each (also member-2, ... of an ensemble): model.safetensors,
+//     checkpoint, metrics.*, events RUN/universal/NAME.safetensors     perturbations and patches that were
+//     fitted RUN/attacks/MODEL/                 what each attack did, image by image
 //     RUN/witnesses/MODEL/ATTACK/        each counted failure as a picture
 //     RUN/results.json, RUN/report.html
 #pragma once
@@ -23,6 +23,7 @@ namespace microtome {
 struct StudyOptions {
     std::string data{};     // as open_dataset() takes it; empty: the built-in tissue
     std::string out;        // the folder
+    std::string init{};     // weights for the baseline to begin with, in place of the preset's
     std::string command{};  // as it was typed, for the report
     int threads = 0;        // that read images; 0: as many as calculate
     ProgressOptions progress{.quiet = true};

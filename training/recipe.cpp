@@ -5,6 +5,7 @@
 #include "training/reduce_lr_on_plateau.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace microtome {
 namespace {
@@ -36,18 +37,35 @@ std::vector<std::string> recipe_schedules() {
     return {"constant", "cosine", "plateau"};
 }
 
+ParameterGroup lr_group(const std::string& text) {
+    const std::size_t equals = text.rfind('=');
+    ParameterGroup group{.pattern = text.substr(0, equals)};
+    const char *begin = equals == std::string::npos ? nullptr : text.data() + equals + 1,
+               *end = text.data() + text.size();
+    if (!begin || group.pattern.empty() || std::from_chars(begin, end, group.lr_factor).ptr != end ||
+        begin == end)
+        throw OptionsError("training", str("expected PATTERN=FACTOR for a learning rate, got '", text, "'"),
+                           "head=10 makes the weights of head learn ten times as fast");
+    return group;
+}
+
+void freeze(Module& model, const Recipe& recipe) {
+    for (const std::string& pattern : recipe.freeze) model.freeze(pattern);
+}
+
 std::unique_ptr<Optimizer> make_optimizer(const Module& model, const Recipe& recipe) {
     if (recipe.optimizer == "sgd")
         return std::make_unique<Sgd>(
             model,
-            SgdOptions{.lr = recipe.lr, .momentum = recipe.momentum, .weight_decay = recipe.weight_decay});
+            SgdOptions{.lr = recipe.lr, .momentum = recipe.momentum, .weight_decay = recipe.weight_decay},
+            recipe.lr_of);
     AdamOptions options;
     if (recipe.optimizer == "adam-keras") options = AdamOptions::keras();
     options.lr = recipe.lr;
     options.weight_decay = recipe.weight_decay;
     if (recipe.optimizer == "adam" || recipe.optimizer == "adam-keras")
-        return std::make_unique<Adam>(model, options);
-    if (recipe.optimizer == "adamw") return std::make_unique<AdamW>(model, options);
+        return std::make_unique<Adam>(model, options, recipe.lr_of);
+    if (recipe.optimizer == "adamw") return std::make_unique<AdamW>(model, options, recipe.lr_of);
     throw OptionsError("training", str("expected an optimizer adam, adam-keras, adamw or sgd, got '",
                                        recipe.optimizer, "'"));
 }
@@ -91,6 +109,15 @@ std::map<std::string, std::string> description_of(const Recipe& recipe) {
         result["schedule"] = str("plateau, factor ", recipe.plateau_factor, ", patience ",
                                  recipe.plateau_patience, ", min_delta ", recipe.plateau_min_delta);
     if (recipe.early_stopping > 0) result["early_stopping"] = str(recipe.early_stopping);
+    auto append = [&](const char* name, const std::string& what) {
+        std::string& text = result[name];
+        text += (text.empty() ? "" : ", ") + what;
+    };
+    for (const std::string& pattern : recipe.freeze) append("frozen", pattern);
+    for (const ParameterGroup& group : recipe.lr_of)
+        append("lr_of", str(group.pattern, " times ", group.lr_factor));
+    if (!recipe.class_weights.empty()) result["class_weights"] = recipe.class_weights;
+    if (recipe.balanced) result["sampling"] = "balanced";
     return result;
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace microtome {
 
@@ -25,11 +26,23 @@ struct Recipe {
     int64_t early_stopping = 0;  // patience in epochs, on the validation loss; 0: none
     bool restore_best = true;    // with early stopping: end with the best epoch's weights
     Augmentation augmentation{};
+    std::vector<std::string> freeze{};  // patterns of weights and buffers that stay as they are
+    ParameterGroups lr_of{};            // weights whose learning rate is another
+    std::string class_weights{};        // of class_weights() (training/class_weights.hpp); empty: all count 1
+    bool balanced = false;              // every class as often as every other (data/loader.hpp)
     uint64_t seed = 0;
 };
 
 std::vector<std::string> recipe_optimizers();  // adam, adam-keras (its conventions, eps 1e-7), adamw, sgd
 std::vector<std::string> recipe_schedules();
+
+// "head=10": the weights that a pattern covers learn ten times as fast. Throws OptionsError for anything
+// else.
+ParameterGroup lr_group(const std::string& text);
+
+// Freezes what the recipe says. Throws OptionsError for a pattern that covers nothing. Before
+// make_optimizer().
+void freeze(Module& model, const Recipe& recipe);
 
 // Throws OptionsError for a name that is not known or a number out of its range.
 std::unique_ptr<Optimizer> make_optimizer(const Module& model, const Recipe& recipe);

@@ -2,6 +2,7 @@
 #include "base/atomic_file.hpp"
 #include "base/hash.hpp"
 #include "nn/model_file.hpp"
+#include "nn/safetensors.hpp"
 #include "tests/apps/program.hpp"
 #include "tests/nn/model_test_support.hpp"
 #include "tests/scratch_folder.hpp"
@@ -159,4 +160,58 @@ TEST_CASE("train refuses what makes no sense, and says so", "[apps][training]") 
         train("--optimizer sgd --lr 1e30 --epochs 3 --out " + (folder / "far") + ' ' + kSmall);
     CHECK(diverged.status == 1);
     CHECK_THAT(diverged.output, Contains("epoch 1, step") && Contains("not finite"));
+}
+
+TEST_CASE("train tunes weights from elsewhere: frozen ones stay, the head begins anew, and it resumes",
+          "[apps][training][transfer]") {
+    ScratchFolder folder;
+    ModelOptions options{.classes = 3, .numbers = {{"channels", 2}}};
+    const auto start = make_model("resnet-small", complete_options("resnet-small", options));
+    start->initialize(9);
+    NamedTensors wrapped = start->state();
+    for (NamedTensor& entry : wrapped) entry.name = "module." + entry.name;
+    const std::string init = folder / "weights.safetensors", run = folder / "run";
+    write_tensors(init, {wrapped, {}});
+    const std::string common =
+        "--threads 1 --arch resnet-small --numbers channels=2 --per-class 10 --batch 8 "
+        "--freeze conv1,bn1 --lr-of fc=10 --class-weights balanced --sampling balanced "
+        "--init " +
+        init + " ";
+    const Outcome unsaid = train(common + "--epochs 1 --out " + (folder / "unsaid"));
+    CHECK(unsaid.status == 2);
+    CHECK_THAT(unsaid.output, Contains("--range and --normalize") && Contains("imagenet"));
+
+    const std::string told = common + "--range 0,1 --normalize imagenet ";
+    const Outcome outcome = train(told + "--epochs 2 --out " + run);
+    INFO(outcome.output);
+    REQUIRE(outcome.status == 0);
+    CHECK_THAT(outcome.output, Contains("but anew: fc.weight, fc.bias") && Contains("module."));
+    const LoadedModel tuned = load_model(run + "/model.safetensors");
+    CHECK(tuned.card.options.image.mean == std::vector<double>{.485, .456, .406});
+    CHECK(tuned.card.training.at("lr_of") == "fc times 10");
+    CHECK(tuned.card.training.at("class_weights") == "balanced");
+    CHECK(tuned.card.training.at("sampling") == "balanced");
+    const NamedTensors before = start->state(), after = tuned.model->state();
+    for (std::size_t i = 0; i < before.size(); ++i) {
+        const bool frozen = before[i].name.starts_with("conv1") || before[i].name.starts_with("bn1");
+        INFO(before[i].name);
+        CHECK(identical(before[i].tensor, after[i].tensor) == frozen);
+    }
+    // Cut short and going on, it is the same training.
+    const std::string parts = folder / "parts";
+    std::vector<std::string> words;
+    std::istringstream list(told + "--epochs 2");
+    for (std::string word; list >> word;)
+        if (word != "--threads" && word != "1") words.push_back(word);
+    run_with_interruptions("train", words, parts, SIGINT);
+    CHECK(bytes(parts + "/model.safetensors") == bytes(run + "/model.safetensors"));
+    // Other weights under the same name are another training.
+    start->initialize(10);
+    save_model(
+        init, *start,
+        {.architecture = "resnet-small", .options = options, .classes = {"a", "b", "c"}, .training = {}});
+    const Outcome other = train("--resume --out " + parts);
+    CHECK(other.status != 0);
+    for (const char* wrong : {"--sampling even", "--class-weights 1,2", "--lr-of fc", "--lr-of nothing=2"})
+        CHECK(train(std::string("--per-class 10 --epochs 1 --out ") + (folder / "x ") + wrong).status == 2);
 }

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -351,4 +352,60 @@ TEST_CASE("work is done ahead, but not far", "[data][prefetch]") {
         CHECK(most < i + 5);
         CHECK(squares.take() == i * i);
     }
+}
+
+TEST_CASE("balanced epochs show every class as often as every other", "[data][loader]") {
+    // Classes 0, 1, 2 of 14 images, of which a list has 9, 4 and 1.
+    Fake set(42);
+    Ids some;
+    for (int64_t i = 0; i < 9; ++i) some.push_back(3 * i);
+    for (int64_t i = 0; i < 4; ++i) some.push_back(3 * i + 1);
+    some.push_back(2);
+    LoaderOptions options{.batch = 4, .balanced = true, .seed = 5, .threads = 0};
+    Loader loader(set, some, options);
+    CHECK(loader.images() == 14);
+    CHECK(loader.batches() == 4);
+    std::map<int64_t, int> seen, ones_more;
+    for (int64_t number = 0; number < 6; ++number) {
+        const Ids ids = ids_of(epoch(loader, number));
+        CHECK(ids.size() == 14);
+        std::map<int64_t, int> by_class, by_image;
+        for (int64_t id : ids) ++by_class[id % 3], ++by_image[id], ++seen[id];
+        for (const auto& [label, count] : by_class) {
+            CHECK((count == 4 || count == 5));
+            ones_more[label] += count == 5;
+        }
+        for (const auto& [id, count] : by_image) {
+            if (id % 3 == 0) CHECK(count == 1);                  // 4 or 5 of 9: none twice
+            if (id % 3 == 1) CHECK((count == 1 || count == 2));  // 4 or 5 of 4: all, and one more
+        }
+        CHECK(std::is_sorted(ids.begin(), ids.end()) == false);
+    }
+    CHECK(seen.size() == 14);  // what one epoch leaves out another shows
+    for (const auto& [label, count] : ones_more) CHECK(count == 4);  // of 6 epochs, two of three classes
+    CHECK(ids_of(epoch(loader, 0)) != ids_of(epoch(loader, 1)));
+    CHECK(ids_of(epoch(loader, 3)) == ids_of(epoch(loader, 3)));
+}
+
+TEST_CASE("a balanced epoch's repetitions are augmented anew, and threads change no bit", "[data][loader]") {
+    Fake set(15, {4});
+    Ids some{0, 3, 6, 9, 12, 1, 4, 2};
+    LoaderOptions options{.batch = 3, .balanced = true, .seed = 2, .threads = 0};
+    options.augmentation = {.rotation = 20, .brightness = 0.3};
+    Loader plain(set, some, options);
+    const std::vector<Batch> first = epoch(plain, 0), second = epoch(plain, 1);
+    CHECK(plain.skipped().size() == 1);
+    std::vector<Tensor> repeated;  // of the only image of class 2
+    for (const Batch& batch : first)
+        for (std::size_t i = 0; i < batch.ids.size(); ++i)
+            if (batch.ids[i] == 2) repeated.push_back(slice(batch, i, i + 1).images.clone());
+    REQUIRE(repeated.size() >= 2);
+    CHECK_FALSE(identical(repeated[0], repeated[1]));
+    for (int threads : {1, 4})
+        for (std::size_t cache : {0, 1 << 20}) {
+            options.threads = threads, options.cache_bytes = cache;
+            Loader loader(set, some, options);
+            CHECK(same(epoch(loader, 0), first));
+            CHECK(same(epoch(loader, 1), second));
+        }
 }

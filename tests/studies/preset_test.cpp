@@ -105,13 +105,76 @@ TEST_CASE("a preset that is wrong is refused with its line and what was meant", 
     CHECK_THROWS_AS(read_preset("no/such/preset.toml"), MissingFileError);
 }
 
+TEST_CASE("a preset can tune given weights, combine models and name rivals", "[preset]") {
+    const Preset preset = of(R"(
+title = "A"
+published = "cervix"
+[model]
+title = "ours"
+architecture = "resnet18"
+normalize = "imagenet"
+init = "weights.pth"
+[training]
+epochs = 4
+freeze = ["conv1", "bn1"]
+lr_of = ["fc=10", "layer4=0.5"]
+class_weights = "balanced"
+sampling = "balanced"
+[[models]]
+name = "vit"
+architecture = "vit-ti16"
+[models.training]
+lr = 0.25
+sampling = "natural"
+[ensemble]
+members = 5
+voting = "vote"
+[[attacks]]
+attack = "fgsm"
+models = ["ensemble", "vit"]
+)");
+    CHECK(preset.published == "cervix");
+    CHECK(preset.model.title == "ours");
+    CHECK(preset.model.normalize == "imagenet");
+    CHECK(preset.model.init == "weights.pth");
+    CHECK(preset.training.freeze == std::vector<std::string>{"conv1", "bn1"});
+    REQUIRE(preset.training.lr_of.size() == 2);
+    CHECK(preset.training.lr_of[0].pattern == "fc");
+    CHECK(preset.training.lr_of[1].lr_factor == 0.5);
+    CHECK(preset.training.class_weights == "balanced");
+    CHECK(preset.training.balanced);
+    REQUIRE(preset.rivals.size() == 1);
+    CHECK(preset.rivals[0].model.title == "vit");
+    CHECK(preset.rivals[0].model.architecture == "vit-ti16");
+    CHECK(preset.rivals[0].training.lr == 0.25);
+    CHECK(preset.rivals[0].training.epochs == 4);  // the base's
+    CHECK_FALSE(preset.rivals[0].training.balanced);
+    CHECK(preset.ensemble.members == 5);
+    CHECK(preset.ensemble.voting == std::vector<std::string>{"vote"});
+    CHECK(of("title = 'A'\n[ensemble]\n").ensemble.voting.size() == 3);
+    CHECK(of("title = 'A'\n").ensemble.members == 0);
+
+    for (const auto& [text, why] : std::vector<std::pair<std::string, std::string>>{
+             {"published = 'lungs'\n", "did you mean lung?"},
+             {"[model]\nnormalize = 'imagnet'\n", "imagenet"},
+             {"[training]\nlr_of = ['fc']\n", "PATTERN=FACTOR"},
+             {"[training]\nsampling = 'even'\n", "natural, balanced"},
+             {"[ensemble]\nmembers = 1\n", "2 or more"},
+             {"[ensemble]\nvoting = 'votes'\n", "did you mean vote?"},
+             {"[[models]]\narchitecture = 'cnn'\n", "a name"},
+             {"[[models]]\nname = 'baseline'\n", "two models are called 'baseline'"},
+             {"[[attacks]]\nattack = 'fgsm'\nmodels = 'ensemble'\n", "there is not"}})
+        CHECK_THROWS_WITH(of("title = 'A'\n" + text), Contains(why));
+}
+
 TEST_CASE("an epsilon survives being a setting", "[preset]") {
     for (double epsilon : {0.25 / 255, 8.0 / 255, 0.03, 1e-9, 0.0})
         CHECK(std::stod(epsilon_setting(epsilon)) == epsilon);
 }
 
 TEST_CASE("the presets that come with the program can be read", "[preset]") {
-    for (const char* name : {"demo", "lc25000", "lc25000-published"}) {
+    for (const char* name :
+         {"demo", "lc25000", "lc25000-published", "cervix", "cervix-published", "architectures"}) {
         const Preset preset = read_preset(std::string(MICROTOME_SOURCE) + "/presets/" + name + ".toml");
         CHECK_FALSE(preset.attacks.empty());
         CHECK_FALSE(preset.asked.empty());

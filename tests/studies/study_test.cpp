@@ -171,7 +171,7 @@ TEST_CASE("the same weights fail V1 and V2 fed images scaled twice, and pass the
     ScratchFolder folder;
     const Preset preset = preset_of_text(R"(
 title = "Published"
-published = true
+published = "lung"
 seed = 1
 [data]
 per_class = 20
@@ -233,6 +233,100 @@ TEST_CASE("training images with a copy among the test images are left out", "[st
         CHECK_THAT(page, Contains("train/lung_n/damaged.png"));  // skipped, and said so
         CHECK((page.find("left out of training") != std::string::npos) == find);
     }
+}
+
+TEST_CASE("rivals and ensembles meet the attacks that the baseline meets", "[study][ensemble]") {
+    ScratchFolder folder;
+    const std::string text = R"(
+title = "Several"
+seed = 2
+[data]
+per_class = 10
+size = 32
+split = "random"
+train = 0.6
+val = 0.2
+test = 0.2
+[model]
+title = "small residual"
+architecture = "resnet-small"
+size = 32
+numbers = { channels = 3 }
+[training]
+epochs = 1
+batch = 10
+sampling = "balanced"
+[[models]]
+name = "vit"
+title = "small transformer"
+architecture = "vit-small"
+size = 32
+numbers = { patch = 8, dimension = 16, depth = 2, heads = 2 }
+[ensemble]
+members = 2
+voting = ["mean-probability", "vote"]
+[[attacks]]
+attack = "pgd"
+title = "PGD"
+epsilons = ["8/255", "240/255"]
+settings = { steps = 3 }
+column = "PGD"
+column_epsilon = "240/255"
+[[universal]]
+attack = "universal"
+settings = { epsilon = "8/255", epochs = 1 }
+)";
+    const StudyOutcome outcome = run_study(preset_of_text(text, "several.toml"), {.out = folder / "run"});
+    const std::vector<ResultRow>& rows = outcome.results.rows;
+    auto count = [&](const std::string& model, const std::string& attack) {
+        return std::count_if(rows.begin(), rows.end(), [&](const ResultRow& row) {
+            return row.model == model && row.attack == attack;
+        });
+    };
+    for (const char* model : {"baseline", "vit", "ensemble-mean-probability", "ensemble-vote"}) {
+        CHECK(count(model, "none") == 1);
+        CHECK(count(model, "pgd") == 2);
+        CHECK(count(model, "universal") == (std::string(model) == "baseline"));
+    }
+    CHECK(count("member-2", "none") == 0);
+    CHECK(std::filesystem::exists(folder / "run/member-2/model.safetensors"));
+    CHECK(load_model(folder / "run/vit/model.safetensors").card.architecture == "vit-small");
+    const std::string page = read_file(outcome.report, 1 << 26);
+    CHECK_THAT(page, Contains("small transformer") && Contains("ensemble of 2, vote") &&
+                         Contains("Clean images: small residual right in") &&
+                         Contains("Under PGD at 240/255") && Contains("substitute"));
+}
+
+TEST_CASE("a study begins with given weights, and says so", "[study][transfer]") {
+    ScratchFolder folder;
+    const std::string text =
+        "title = 'Tuned'\n[data]\nper_class = 10\nsize = 32\n[model]\narchitecture = 'resnet-small'\n"
+        "numbers = { channels = 3 }\n[training]\nepochs = 1\nfreeze = ['conv1', 'bn1']\n";
+    ModelCard card{.architecture = "resnet-small",
+                   .options = {.classes = 2,
+                               .image = {.resize = true, .mean = {.5, .5, .5}, .deviation = {.3, .3, .3}},
+                               .numbers = {{"channels", 3}}},
+                   .classes = {"x", "y"},
+                   .training = {}};
+    card.options = complete_options(card.architecture, card.options);
+    auto given = make_model(card.architecture, card.options);
+    given->initialize(77);
+    save_model(folder / "given.safetensors", *given, card);
+    const Preset preset = preset_of_text(text, "tuned.toml");
+    const StudyOptions options{.out = folder / "run", .init = folder / "given.safetensors"};
+    const StudyOutcome outcome = run_study(preset, options);
+    const LoadedModel tuned = load_model(folder / "run/baseline/model.safetensors");
+    CHECK(tuned.card.options.image.mean == std::vector<double>{.5, .5, .5});  // as the file says
+    CHECK(tuned.card.classes.size() == 5);
+    const NamedTensors before = given->state(), after = tuned.model->state();
+    for (std::size_t i = 0; i < before.size(); ++i)
+        if (before[i].name.starts_with("conv1") || before[i].name.starts_with("bn1"))
+            CHECK(identical(before[i].tensor, after[i].tensor));
+    CHECK_THAT(read_file(outcome.report, 1 << 26),
+               Contains("given.safetensors, but anew: fc.weight, fc.bias"));
+    run_study(preset, options);  // goes on with what is there
+    CHECK_THROWS_WITH(run_study(preset, {.out = folder / "run"}),
+                      Contains("the weights it was trained from"));
 }
 
 TEST_CASE("a study says what it lacks", "[study]") {

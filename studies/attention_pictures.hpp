@@ -1,0 +1,24 @@
+// Attention rollout as pictures for a study's page.
+#pragma once
+
+#include "nn/preprocess.hpp"
+#include "report/pictures.hpp"
+
+#include <string>
+#include <vector>
+
+namespace microtome {
+
+inline constexpr const char* kAttentionNote =
+    "Attention rollout (Abnar and Zuidema 2020): bright where much of what the class token ends with may "
+    "come "
+    "from. It shows where information can flow, not what decided.";
+
+// For each strip the original and the adversarial image, each dimmed where the rollout is small: in equal
+// parts of its largest value, to a fifth of its brightness. `size` is what the model makes of images. Nothing
+// for a model without attention.
+std::vector<report::Picture> attention_pictures(Module& model, const ImageOptions& size,
+                                                const std::string& name,
+                                                const std::vector<report::PerturbationStrip>& strips);
+
+}  // namespace microtome
