@@ -12,7 +12,8 @@ namespace microtome {
 namespace {
 
 constexpr std::align_val_t kAlignment{64};
-constexpr std::size_t kMost = std::size_t{1} << 62;  // bytes; rounding up cannot overflow below it
+constexpr std::size_t kSpare = std::size_t{64} << 20;  // bytes that may be kept in any case
+constexpr std::size_t kMost = std::size_t{1} << 62;    // bytes; rounding up cannot overflow below it
 
 // Small blocks in steps of 64 bytes, larger ones in eighths of a power of two: at most 1/8 is wasted.
 std::size_t size_class(std::size_t bytes) {
@@ -33,10 +34,14 @@ class CpuAllocator {
             kept.pop_back();
             use_.cached -= rounded;
         } else {
+            // Work whose sizes repeat finds its blocks again. Where sizes go on changing, what is kept for
+            // those of before must not pile up.
+            if (use_.cached + use_.current + rounded > most_ + most_ / 2 + kSpare) release_kept();
             block = fresh(rounded);
         }
         use_.current += bytes;
         use_.peak = std::max(use_.peak, use_.current);
+        most_ = std::max(most_, use_.current);
         return block;
     }
 
@@ -54,10 +59,7 @@ class CpuAllocator {
 
     void release() {
         std::lock_guard lock(mutex_);
-        for (auto& [size, blocks] : kept_)
-            for (std::byte* block : blocks) operator delete(block, kAlignment);
-        kept_.clear();
-        use_.cached = 0;
+        release_kept();
     }
 
     MemoryUse use() {
@@ -71,8 +73,19 @@ class CpuAllocator {
     }
 
   private:
+    void release_kept() {
+        for (auto& [size, blocks] : kept_)
+            for (std::byte* block : blocks) operator delete(block, kAlignment);
+        kept_.clear();
+        use_.cached = 0;
+    }
+
     std::byte* fresh(std::size_t bytes) {
         void* block = operator new(bytes, kAlignment, std::nothrow);
+        if (block == nullptr) {
+            release_kept();
+            block = operator new(bytes, kAlignment, std::nothrow);
+        }
         if (block == nullptr) refuse(bytes);
         return static_cast<std::byte*>(block);
     }
@@ -88,6 +101,7 @@ class CpuAllocator {
     std::mutex mutex_;
     std::map<std::size_t, std::vector<std::byte*>> kept_;
     MemoryUse use_;
+    std::size_t most_ = 0;  // that tensors ever held
 };
 
 // Never destroyed: tensors in static objects may outlive every other static.
