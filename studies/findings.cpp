@@ -372,11 +372,12 @@ std::vector<std::string> sentences(const StudyFindings& findings) {
         for (std::string& sentence : comparisons_with(findings.models, kind))
             found.push_back(std::move(sentence));
     for (const NotebookComparison& comparison : findings.comparisons)
-        found.push_back(str(
-            comparison.quantity, comparison.published.empty() ? ": the notebook printed " : ": published ",
-            comparison.published.empty() ? comparison.notebook : comparison.published,
-            "; with the published mistake kept ", report::interval_text(shown(comparison.reproduced)),
-            ", without it ", report::interval_text(shown(comparison.corrected)), "."));
+        found.push_back(str(capitalised(comparison.quantity),
+                            comparison.published.empty() ? ": the notebook printed " : ": published ",
+                            comparison.published.empty() ? comparison.notebook : comparison.published,
+                            "; with the published mistake kept ",
+                            report::interval_text(shown(comparison.reproduced)), ", without it ",
+                            report::interval_text(shown(comparison.corrected)), "."));
     return found;
 }
 

