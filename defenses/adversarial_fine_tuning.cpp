@@ -98,7 +98,7 @@ StaticPairs::StaticPairs(Classifier& classifier, BatchSource& clean,
         std::span<const int64_t> labels = images.targets.data<int64_t>();
         labels_.insert(labels_.end(), labels.begin(), labels.end());
         ids_.insert(ids_.end(), images.ids.begin(), images.ids.end());
-        if (made) go_on = made(pairs() * static_cast<int64_t>(attacks.size()));
+        if (made) go_on = made(this->images() * static_cast<int64_t>(attacks.size()));
     }
     if (ids_.empty()) throw OptionsError("adversarial fine-tuning", "expected images, got none");
 }
@@ -107,13 +107,13 @@ void StaticPairs::start(int64_t epoch) {
     epoch_ = epoch;
     position_ = 0;
     order_ = random_permutation(
-        {.seed = seed_, .purpose = purpose_of("shuffle"), .sample = static_cast<uint64_t>(epoch)}, pairs());
+        {.seed = seed_, .purpose = purpose_of("shuffle"), .sample = static_cast<uint64_t>(epoch)}, images());
 }
 
 std::optional<Batch> StaticPairs::next() {
     if (epoch_ < 0) throw Error("adversarial fine-tuning", "expected start() before next()");
-    if (position_ == pairs()) return std::nullopt;
-    const int64_t first = position_, n = std::min(batch_, pairs() - first);
+    if (position_ == images()) return std::nullopt;
+    const int64_t first = position_, n = std::min(batch_, images() - first);
     position_ += n;
     const Shape shape = shape_.with(0, n);
     const int64_t each = shape_.elements();

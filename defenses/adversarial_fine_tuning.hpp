@@ -51,9 +51,8 @@ class StaticPairs : public BatchSource {
     // A random order; image i meets attack (i + epoch) modulo their number.
     void start(int64_t epoch) override;
     std::optional<Batch> next() override;  // pairs of up to `batch` images: twice as many
-    int64_t pairs() const { return static_cast<int64_t>(ids_.size()); }
-    int64_t images() const override { return 2 * pairs(); }
-    int64_t batches() const override { return (pairs() + batch_ - 1) / batch_; }
+    int64_t images() const override { return static_cast<int64_t>(ids_.size()); }  // clean ones
+    int64_t batches() const override { return (images() + batch_ - 1) / batch_; }
 
   private:
     Shape shape_;                                              // of one image

@@ -66,7 +66,7 @@ TEST_CASE("the notebook's clamp alone blackens and cuts, whatever the attack", "
     }
 }
 
-TEST_CASE("the notebook's attacks go .3 deviations, and BIM .1; sound, none goes further",
+TEST_CASE("the notebook's attacks go .3 deviations, and BIM .1, and sound none goes further",
           "[study][cervix]") {
     ModelClassifier classifier(small_model());
     const Batch batch = some(4);
