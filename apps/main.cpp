@@ -7,6 +7,7 @@
 #include "apps/data_synth.hpp"
 #include "apps/evaluate.hpp"
 #include "apps/gradcheck.hpp"
+#include "apps/gradcheck_model.hpp"
 #include "apps/harden.hpp"
 #include "apps/model.hpp"
 #include "apps/study.hpp"
@@ -369,8 +370,11 @@ class CommandLine {
         CLI::App* command =
             add("gradcheck", "check every op's gradient against finite differences, and all else it promises",
                 [this] {
-                    gradcheck_.quiet = common_.quiet;
                     gradcheck_.command = study_.command;
+                    gradcheck_.quiet = gradcheck_model_.quiet = common_.quiet;
+                    gradcheck_model_.json = gradcheck_.json;
+                    gradcheck_model_.seed = gradcheck_.selection.seed;
+                    if (!gradcheck_model_.model.empty()) return check_model_gradients(gradcheck_model_);
                     return check_gradients(gradcheck_);
                 });
         gradcheck::Selection& selection = gradcheck_.selection;
@@ -393,6 +397,17 @@ class CommandLine {
         command->add_option("--junit", gradcheck_.junit, "write the same as JUnit XML")->type_name("FILE");
         command->add_option("--html", gradcheck_.html, "write the same as a page")->type_name("FILE");
         command->add_flag("--verbose", gradcheck_.verbose, "print every oracle or mutant");
+        CLI::Option* model =
+            command->add_option("--model", gradcheck_model_.model,
+                                "check this model instead, at places that a PGD attack visits");
+        CLI::Option* data = command->add_option("--data", gradcheck_model_.data, "images for the model");
+        model->needs(data), data->needs(model);
+        command->add_option("--images", gradcheck_model_.images, "how many of them")
+            ->needs(model)
+            ->capture_default_str();
+        command->add_option("--steps", gradcheck_model_.steps, "steps of the attack")
+            ->needs(model)
+            ->capture_default_str();
     }
 
     void add_study() {
@@ -432,6 +447,7 @@ class CommandLine {
     ModelInfoOptions model_info_;
     ModelConvertOptions model_convert_;
     GradcheckOptions gradcheck_;
+    GradcheckModelOptions gradcheck_model_;
     TrainOptions train_;
     HardenOptions harden_;
     std::function<int()> action_;

@@ -30,7 +30,7 @@ class Flag {
 GradientStatistics statistics(const Tensor& g) {
     GradientStatistics result;
     result.reached = true;
-    visit_f32_f64("statistics", g.dtype(), [&]<class T>() {
+    visit_floating("statistics", g.dtype(), [&]<class T>() {
         double squares = 0;
         int64_t zeros = 0;
         for (T element : g.data<T>()) {

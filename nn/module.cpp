@@ -146,7 +146,7 @@ void Module::initialize(uint64_t seed) {
 }
 
 void Module::convert(Dtype dtype) {
-    visit_f32_f64("convert", dtype, [&]<class T>() {
+    visit_floating("convert", dtype, [&]<class T>() {
         for (const NamedParameter& named : named_parameters()) {
             Tensor& value = named.parameter->value;
             const Spec spec{value.shape(), dtype_of<T>(), value.device()};

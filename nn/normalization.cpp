@@ -2,6 +2,7 @@
 
 #include "autograd/ops/arithmetic.hpp"
 #include "autograd/ops/normalization.hpp"
+#include "tensor/dual_math.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -11,11 +12,11 @@ namespace {
 
 // running = (1 - w) running + w scale batch
 void blend(Tensor& running, const Tensor& batch, double w, double scale) {
-    visit_f32_f64("batch_norm", running.dtype(), [&]<class T>() {
+    visit_floating("batch_norm", running.dtype(), [&]<class T>() {
         const T keep = static_cast<T>(1 - w), take = static_cast<T>(w * scale);
         std::span<const T> fresh = batch.data<T>();
         std::span<T> old = running.mutable_data<T>();
-        for (std::size_t i = 0; i < old.size(); ++i) old[i] = std::fma(take, fresh[i], keep * old[i]);
+        for (std::size_t i = 0; i < old.size(); ++i) old[i] = math::fma(take, fresh[i], keep * old[i]);
     });
 }
 

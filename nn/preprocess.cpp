@@ -9,7 +9,7 @@ namespace microtome {
 namespace {
 
 Tensor channel_row(const std::vector<double>& values, Dtype dtype) {
-    return visit_f32_f64("preprocess", dtype, [&]<class T>() {
+    return visit_floating("preprocess", dtype, [&]<class T>() {
         return Tensor::of(std::vector<T>(values.begin(), values.end()),
                           Shape{static_cast<int64_t>(values.size())});
     });

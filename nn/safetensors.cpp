@@ -151,6 +151,8 @@ std::string_view type_name(Dtype dtype) {
         case Dtype::f32: return "F32";
         case Dtype::bf16: return "BF16";
         case Dtype::i64: return "I64";
+        case Dtype::dual:
+            throw DtypeError("safetensors", "expected a type that files know, got dual", "cast() it to f64");
         case Dtype::u8: break;
     }
     return "U8";

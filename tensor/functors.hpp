@@ -1,11 +1,12 @@
 // The scalar formulas, each written once. Kernels loop over them; they take float, double and any other type
-// that has arithmetic, comparisons and its own overloads of the functions of tensor/math.hpp.
+// that has arithmetic, comparisons and its own overloads of the functions of tensor/math.hpp, as dual numbers
+// have.
 //
 // Conventions where a derivative does not exist: sign(0) = 0 and so |x|' = 0 at 0, relu' = 0 at 0. A NaN goes
 // through everything, minimum and maximum included. Comparisons give 0 or 1 in the type of their arguments.
 #pragma once
 
-#include "tensor/math.hpp"
+#include "tensor/dual_math.hpp"
 
 namespace microtome::functors {
 

@@ -18,13 +18,9 @@
 // no standard header here that defines a function.
 #pragma once
 
-#include <cstdint>
+#include "tensor/dual.hpp"
 
-#if defined(__CUDACC__)
-#define MICROTOME_HD __host__ __device__ __forceinline__
-#else
-#define MICROTOME_HD inline __attribute__((always_inline))
-#endif
+#include <cstdint>
 
 namespace microtome::math {
 

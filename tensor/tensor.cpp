@@ -134,6 +134,8 @@ std::ostream& operator<<(std::ostream& out, const Tensor& tensor) {
             out << (i ? ", " : "");
             if constexpr (std::is_same_v<T, bfloat16>)
                 out << static_cast<float>(elements[i]);
+            else if constexpr (std::is_same_v<T, Dual>)
+                out << elements[i].value << " + " << elements[i].tangent << " e";
             else
                 out << +elements[i];
         }

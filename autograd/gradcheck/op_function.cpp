@@ -73,7 +73,9 @@ OpFunction::OpFunction(const OpInfo& op, const OpSample& sample) : op_(&op), sam
 }
 
 bool OpFunction::double_only() const {
-    auto is_double = [](const Spec& spec) { return spec.dtype == Dtype::f64 || !is_floating(spec.dtype); };
+    auto is_double = [](const Spec& spec) {
+        return spec.dtype == Dtype::f64 || spec.dtype == Dtype::dual || !is_floating(spec.dtype);
+    };
     return std::all_of(specs_.begin(), specs_.end(), is_double) &&
            std::all_of(output_specs_.begin(), output_specs_.end(), is_double);
 }
@@ -143,6 +145,73 @@ Vector OpFunction::vjp(View x, View v) const {
 
 Vector OpFunction::gradient_of(View x_and_v) const {
     return vjp(x_and_v.first(point_.size()), x_and_v.subspan(point_.size()));
+}
+
+namespace {
+
+Spec dual_spec(Spec spec) {
+    if (is_floating(spec.dtype)) spec.dtype = Dtype::dual;
+    return spec;
+}
+
+// Tensors of these shapes from flat vectors, one after another.
+Tensors duals_from(const OpFunction::Moving& x, const Specs& specs, std::size_t begin = 0) {
+    Tensors result;
+    for (const Spec& spec : specs) {
+        if (!is_floating(spec.dtype)) continue;
+        result.emplace_back(dual_spec(spec));
+        for (Dual& element : result.back().mutable_data<Dual>()) {
+            element = {x.values[begin], x.tangents[begin]};
+            ++begin;
+        }
+    }
+    return result;
+}
+
+OpFunction::Moving parts_of(const Tensors& duals) {
+    OpFunction::Moving result;
+    for (const Tensor& tensor : duals)
+        for (const Dual& element : tensor.data<Dual>()) {
+            result.values.push_back(element.value);
+            result.tangents.push_back(element.tangent);
+        }
+    return result;
+}
+
+}  // namespace
+
+bool OpFunction::keeps_duals() const {
+    Specs inputs;
+    for (const Tensor& input : sample_.inputs) inputs.push_back(dual_spec(input.spec()));
+    for (const Spec& spec : op_->shape_rule(attributes(), inputs))
+        if (is_floating(spec.dtype) && spec.dtype != Dtype::dual) return false;
+    return true;
+}
+
+OpFunction::Inputs OpFunction::duals_at(const Moving& x) const {
+    Inputs result{{}, duals_from(x, specs_)};
+    for (std::size_t i = 0; i < sample_.inputs.size(); ++i) {
+        const Tensor& input = sample_.inputs[i];
+        if (variable_of_[i] >= 0)
+            result.all.push_back(result.variables[static_cast<std::size_t>(variable_of_[i])]);
+        else
+            result.all.push_back(is_floating(input.dtype())
+                                     ? from_doubles(to_doubles(input), dual_spec(input.spec()))
+                                     : input);
+    }
+    return result;
+}
+
+OpFunction::Moving OpFunction::forward(const Moving& x) const {
+    return parts_of(floating(apply(*op_, sample_.attributes, duals_at(x).all)));
+}
+
+OpFunction::Moving OpFunction::gradient_of(const Moving& x_and_v) const {
+    const Inputs inputs = duals_at(x_and_v);
+    Tape tape;
+    tape.watch(inputs.variables);
+    const Tensors outputs = floating(apply(*op_, sample_.attributes, inputs.all));
+    return parts_of(tape.vjp(outputs, duals_from(x_and_v, output_specs_, point_.size()), inputs.variables));
 }
 
 Vector OpFunction::second(View x_and_v, View w, bool strict) const {

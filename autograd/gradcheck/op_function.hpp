@@ -19,7 +19,7 @@ class OpFunction {
     std::size_t variables() const { return specs_.size(); }
     const Specs& variable_specs() const { return specs_; }
     const Specs& output_specs() const { return output_specs_; }  // all of them
-    bool double_only() const;                                    // every variable and every output is f64
+    bool double_only() const;  // every variable and every output is f64 or dual
 
     // The op's inputs with the variables at x, and the variables themselves.
     struct Inputs {
@@ -33,6 +33,11 @@ class OpFunction {
     Tensors floating(const Tensors& outputs) const;
     static Vector flat(const Tensors& tensors);
 
+    // A point and a direction, and what a function makes of them: f(x) and J u.
+    struct Moving {
+        Vector values, tangents;
+    };
+
     Vector forward(View x) const;
     Vector vjp(View x, View v) const;
 
@@ -42,9 +47,17 @@ class OpFunction {
     Vector gradient_of(View x_and_v) const;
     Vector second(View x_and_v, View w, bool strict = false) const;
 
+    // The same two functions run on dual numbers, in every floating input: exact derivatives along a
+    // direction. DtypeError where the op does not take them.
+    Moving forward(const Moving& x) const;
+    Moving gradient_of(const Moving& x_and_v) const;
+    bool keeps_duals() const;  // dual inputs give dual outputs; a cast to f64 loses the tangent
+
   private:
     const OpInfo* op_;
     OpSample sample_;
+    Inputs duals_at(const Moving& x) const;
+
     std::vector<int> variable_of_;  // input to variable, -1: none
     Specs specs_, output_specs_;
     Vector point_;
@@ -54,7 +67,7 @@ class OpFunction {
 // The sample with floating inputs of type `from` converted, equal tensors staying one.
 OpSample converted(const OpSample& sample, Dtype from, Dtype to);
 
-// The elements as doubles, and a tensor from doubles.
+// The elements as doubles (a dual number's value), and a tensor from doubles.
 Vector to_doubles(const Tensor& x);
 Tensor from_doubles(View values, const Spec& spec);
 

@@ -103,5 +103,16 @@ OpSample cut_to(const OpSample& sample, const std::vector<Shape>& shapes);
 // "(4,5),(5)" and back; OptionsError.
 std::string shapes_text(const std::vector<Shape>& shapes);
 std::vector<Shape> parse_shapes(const std::string& text);
+// Exact derivatives by dual numbers: dual_oracles.cpp. They look at the samples on which the op takes such
+// numbers, and at nothing if there is none.
+void check_dual(Oracle&, const OpInfo&, const SampleSet&);
+void check_dual_second_order(Oracle&, const OpInfo&, const SampleSet&);
+void check_symmetry(Oracle&, const OpInfo&, const SampleSet&);
+// Why they can look at nothing; empty if they can.
+std::string reason_without_dual(const OpInfo&, const SampleSet&);
+
+// Without any derivative but the one being checked: adjoint_oracle.cpp. Looks at the samples in which the op
+// is linear in a variable.
+void check_adjoint(Oracle&, const OpInfo&, const SampleSet&);
 
 }  // namespace microtome::gradcheck

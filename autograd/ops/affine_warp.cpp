@@ -4,6 +4,7 @@
 #include "autograd/ops/indexing.hpp"
 #include "autograd/ops/reductions.hpp"
 #include "autograd/ops/shaping.hpp"
+#include "tensor/dual_math.hpp"
 
 #include <cmath>
 #include <vector>
@@ -34,13 +35,13 @@ Corners find_corners(const Tensor& columns, const Tensor& rows, int64_t h, int64
     const Spec& points = columns.spec();
     if (columns.is_abstract() || rows.is_abstract()) return abstract_corners(points);
     Corners corners{Tensor(points), Tensor(points), {}};
-    visit_f32_f64("affine_warp", points.dtype, [&]<class T>() {
+    visit_floating("affine_warp", points.dtype, [&]<class T>() {
         auto x = columns.data<T>(), y = rows.data<T>();
         auto left = corners.column.mutable_data<T>(), top = corners.row.mutable_data<T>();
         const int64_t per_image = columns.size(0) ? columns.elements() / columns.size(0) : 0;
         // Points far outside, where no corner is inside, need no number that fits an integer.
         auto cell = [](T value, int64_t size) {
-            return value >= T(-1) && value < static_cast<T>(size) ? std::floor(value) : T(-2);
+            return value >= T(-1) && value < static_cast<T>(size) ? math::floor(value) : T(-2);
         };
         for (std::size_t p = 0; p < x.size(); ++p) {
             left[p] = cell(x[p], w);
@@ -52,8 +53,8 @@ Corners find_corners(const Tensor& columns, const Tensor& rows, int64_t h, int64
                 auto places = index.mutable_data<int64_t>();
                 auto mask = inside.mutable_data<T>();
                 for (std::size_t p = 0; p < x.size(); ++p) {
-                    const int64_t i = static_cast<int64_t>(top[p]) + below,
-                                  j = static_cast<int64_t>(left[p]) + right;
+                    const int64_t i = static_cast<int64_t>(math::value_of(top[p])) + below,
+                                  j = static_cast<int64_t>(math::value_of(left[p])) + right;
                     const bool hit = i >= 0 && i < h && j >= 0 && j < w;
                     places[p] = hit ? (static_cast<int64_t>(p) / per_image * h + i) * w + j : 0;
                     mask[p] = hit ? T(1) : T(0);
@@ -67,7 +68,7 @@ Corners find_corners(const Tensor& columns, const Tensor& rows, int64_t h, int64
 // (1, H * W): the normalised coordinate of each pixel's centre, along rows or columns.
 Tensor centres(int64_t h, int64_t w, bool of_columns, const Spec& like) {
     Tensor result(Spec{{1, h * w}, like.dtype, like.device});
-    visit_f32_f64("affine_warp", like.dtype, [&]<class T>() {
+    visit_floating("affine_warp", like.dtype, [&]<class T>() {
         auto elements = result.mutable_data<T>();
         for (int64_t p = 0; p < h * w; ++p) {
             const int64_t place = of_columns ? p % w : p / w, size = of_columns ? w : h;

@@ -30,6 +30,7 @@ struct op::Cast {
         // Finite differences see f64 to f64 alone; through f32 they would see its steps.
         s.add("f64", {Dtype::f64}, {uniform({3, 5})});
         s.add("nothing", {Dtype::f64}, {uniform({0})});
+        s.add("to dual numbers", {Dtype::dual}, {uniform({3})});
         s.kink("to f32", {Dtype::f32}, {Tensor::of({0.1, -7.0}, {2})}, {Tensor::of<float>({3, 0.5f}, {2})},
                {Tensor::of({3.0, 0.5}, {2})});
         s.kink("from f32", {Dtype::f64}, {Tensor::of<float>({0.1f, -7}, {2})}, {Tensor::of({0.1, 0.5}, {2})},

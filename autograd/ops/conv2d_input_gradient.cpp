@@ -23,12 +23,12 @@ struct op::Conv2dInputGradient {
         return {{shape.input(), in[0].dtype, in[0].device}};
     }
     static std::size_t workspace(const Attributes& a, const Specs& in) {
-        return visit_f32_f64("conv2d_input_gradient", in[0].dtype, [&]<class T>() {
+        return visit_floating("conv2d_input_gradient", in[0].dtype, [&]<class T>() {
             return kernels::conv2d_input_gradient_workspace<T>(geometry(a, in[0].shape, in[1].shape));
         });
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
-        visit_f32_f64("conv2d_input_gradient", in[0].dtype(), [&]<class T>() {
+        visit_floating("conv2d_input_gradient", in[0].dtype(), [&]<class T>() {
             kernels::conv2d_input_gradient<T>(geometry(a, in[0].shape(), in[1].shape()),
                                               in[0].data<T>().data(), in[1].data<T>().data(),
                                               out[0].mutable_data<T>().data(), context);

@@ -26,7 +26,7 @@ ExternalFunction square_of_others() {
             .forward =
                 [](const Tensors& in) {
                     Tensor y = in[0].clone();
-                    visit_f32_f64("square", y.dtype(), [&]<class T>() {
+                    visit_floating("square", y.dtype(), [&]<class T>() {
                         for (T& element : y.mutable_data<T>()) element *= element;
                     });
                     return Tensors{y};
@@ -34,7 +34,7 @@ ExternalFunction square_of_others() {
             .vjp =
                 [](const Tensors& in, const Tensors&, const Tensors& g) {
                     Tensor d = g[0].clone();
-                    visit_f32_f64("square", d.dtype(), [&]<class T>() {
+                    visit_floating("square", d.dtype(), [&]<class T>() {
                         auto x = in[0].data<T>();
                         auto elements = d.mutable_data<T>();
                         for (std::size_t i = 0; i < x.size(); ++i) elements[i] *= 2 * x[i];

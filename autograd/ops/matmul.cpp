@@ -36,12 +36,12 @@ struct op::Matmul {
                                   a[at.transpose_a ? -2 : -1], at.transpose_a, at.transpose_b, batch);
     }
     static std::size_t workspace(const Attributes& at, const Specs& in) {
-        return visit_f32_f64("matmul", in[0].dtype, [&]<class T>() {
+        return visit_floating("matmul", in[0].dtype, [&]<class T>() {
             return kernels::matmul_workspace<T>(geometry(at, in[0].shape, in[1].shape));
         });
     }
     static void forward(const Attributes& at, const Tensors& in, Tensors& out, KernelContext& context) {
-        visit_f32_f64("matmul", in[0].dtype(), [&]<class T>() {
+        visit_floating("matmul", in[0].dtype(), [&]<class T>() {
             kernels::matmul<T>(geometry(at, in[0].shape(), in[1].shape()), in[0].data<T>().data(),
                                in[1].data<T>().data(), out[0].mutable_data<T>().data(), context);
         });

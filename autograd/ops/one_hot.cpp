@@ -22,12 +22,12 @@ struct op::OneHot {
         if (in[0].dtype != Dtype::i64) throw DtypeError(name, str("expected labels i64, got ", in[0]));
         if (in[0].shape.rank() != 1) throw ShapeError(name, str("expected labels (N), got ", in[0]));
         if (a.classes < 1) throw OptionsError(name, str("expected at least one class, got ", a.classes));
-        if (a.dtype != Dtype::f32 && a.dtype != Dtype::f64)
+        if (!is_floating(a.dtype) || a.dtype == Dtype::bf16)
             throw DtypeError(name, str("expected to make f32 or f64, got ", a.dtype));
         return {{Shape{in[0].shape[0], a.classes}, a.dtype, in[0].device}};
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext&) {
-        visit_f32_f64("one_hot", a.dtype, [&]<class T>() {
+        visit_floating("one_hot", a.dtype, [&]<class T>() {
             T* row = out[0].mutable_data<T>().data();
             std::fill_n(row, out[0].elements(), T(0));
             for (int64_t label : in[0].data<int64_t>()) {

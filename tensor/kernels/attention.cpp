@@ -65,7 +65,7 @@ Tensor probabilities(const Geometry& at, const T* qkv, Dtype dtype, const Kernel
 
 void attention(const Tensor& qkv, Tensor& y, const KernelContext& context) {
     const Geometry all(qkv.shape());
-    visit_f32_f64("attention", qkv.dtype(), [&]<class T>() {
+    visit_floating("attention", qkv.dtype(), [&]<class T>() {
         const T* from = qkv.data<T>().data();
         T* to = y.mutable_data<T>().data();
         all.each_block([&](const Geometry& at, int64_t first) {
@@ -83,7 +83,7 @@ void attention_input_gradient(const Tensor& g, const Tensor& qkv, Tensor& dqkv,
                               const KernelContext& context) {
     const Geometry all(qkv.shape());
     const Dtype dtype = qkv.dtype();
-    visit_f32_f64("attention", dtype, [&]<class T>() {
+    visit_floating("attention", dtype, [&]<class T>() {
         all.each_block([&](const Geometry& at, int64_t first) {
             const int64_t part = at.h * at.d, offset = first * at.t * 3 * part;
             const T* x = qkv.data<T>().data() + offset;
@@ -111,7 +111,7 @@ void attention_input_gradient(const Tensor& g, const Tensor& qkv, Tensor& dqkv,
 std::size_t attention_workspace(const Spec& qkv) {
     const Geometry at = Geometry(qkv.shape).block();
     const MatrixLayout transposed_scores = Geometry::transposed(at.scores());
-    return visit_f32_f64("attention", qkv.dtype, [&]<class T>() {
+    return visit_floating("attention", qkv.dtype, [&]<class T>() {
         return std::max({matmul_workspace<T>(at.to_scores(at.wide())),
                          matmul_workspace<T>(at.to_scores(at.narrow())),
                          matmul_workspace<T>(at.from_scores(at.scores(), at.wide(), at.narrow())),

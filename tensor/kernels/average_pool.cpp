@@ -26,7 +26,7 @@ namespace kernels {
 void average_pool2d(const PoolWindows& windows, const Tensor& x, Tensor& y, KernelContext& context) {
     const WindowAxis &rows = windows.rows, &columns = windows.columns;
     const int64_t channels = windows.c;
-    visit_f32_f64("average_pool2d", x.dtype(), [&]<class T>() {
+    visit_floating("average_pool2d", x.dtype(), [&]<class T>() {
         const T* source = x.data<T>().data();
         T* destination = y.mutable_data<T>().data();
         const int64_t work = rows.size * columns.size * channels / std::max<int64_t>(rows.count, 1);
@@ -54,7 +54,7 @@ void average_pool2d(const PoolWindows& windows, const Tensor& x, Tensor& y, Kern
 void average_unpool2d(const PoolWindows& windows, const Tensor& g, Tensor& x, KernelContext& context) {
     const WindowAxis &rows = windows.rows, &columns = windows.columns;
     const int64_t channels = windows.c;
-    visit_f32_f64("average_unpool2d", g.dtype(), [&]<class T>() {
+    visit_floating("average_unpool2d", g.dtype(), [&]<class T>() {
         const T* source = g.data<T>().data();
         T* destination = x.mutable_data<T>().data();
         parallel_rows(windows.n * rows.size, columns.size * channels, context, [&](int64_t row) {
@@ -81,7 +81,7 @@ void windowed_max(const PoolWindows& windows, const Tensor& x, Tensor& y, Tensor
     const WindowAxis &rows = windows.rows, &columns = windows.columns;
     const int64_t channels = windows.c;
     int64_t* winners = winner ? winner->mutable_data<int64_t>().data() : nullptr;
-    visit_f32_f64("windowed_max", x.dtype(), [&]<class T>() {
+    visit_floating("windowed_max", x.dtype(), [&]<class T>() {
         const T* source = x.data<T>().data();
         T* destination = y.mutable_data<T>().data();
         const int64_t work = rows.size * columns.size * channels / std::max<int64_t>(rows.count, 1);

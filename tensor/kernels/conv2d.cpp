@@ -2,6 +2,8 @@
 
 #include "tensor/cpu/conv2d.hpp"
 #include "tensor/cpu/direct_stage.hpp"
+#include "tensor/cpu/double_product.hpp"
+#include "tensor/dual_math.hpp"
 #include "tensor/reference/conv2d.hpp"
 
 #include <algorithm>
@@ -46,6 +48,9 @@ void conv2d(const ConvShape& shape, const T* x, const T* w, T* y, const KernelCo
         cpu::pack_direct_stage_filters(stage, w, filters);
         cpu::direct_stage(stage, x, filters, epilogue.bias, epilogue.residual, y, nullptr,
                           behind(context, filter_bytes(cpu::direct_stage_filters(stage))));
+    } else if (cpu::double_product_pays(shape) && !epilogue.accumulate &&
+               (std::is_same_v<T, double> || epilogue.empty())) {
+        cpu::double_conv2d(shape, x, w, y, context, epilogue);
     } else {
         reference::conv2d(shape, x, w, y, epilogue);
     }
@@ -63,6 +68,8 @@ void conv2d_input_gradient(const ConvShape& shape, const T* g, const T* w, T* dx
         cpu::pack_direct_gradient_filters(stage, w, filters);
         cpu::direct_gradient(stage, g, nullptr, filters, dx, nullptr,
                              behind(context, filter_bytes(cpu::direct_gradient_filters(stage))));
+    } else if (cpu::double_product_pays(shape)) {
+        cpu::double_conv2d_input_gradient(shape, g, w, dx, context);
     } else {
         reference::conv2d_input_gradient(shape, g, w, dx);
     }
@@ -81,7 +88,7 @@ void conv2d_weight_gradient(const ConvShape& shape, const T* x, const T* g, T* d
 
 template <class T>
 std::size_t conv2d_workspace(const ConvShape& shape, int threads) {
-    if (!std::is_same_v<T, float>) return 0;
+    if (!std::is_same_v<T, float>) return cpu::double_conv2d_workspace(shape, threads);
     const std::size_t product = cpu::conv2d_workspace(shape, threads);
     if (!goes_direct(shape)) return product;
     const ConvStage stage = stage_of(shape);
@@ -90,7 +97,7 @@ std::size_t conv2d_workspace(const ConvShape& shape, int threads) {
 }
 template <class T>
 std::size_t conv2d_input_gradient_workspace(const ConvShape& shape, int threads) {
-    if (!std::is_same_v<T, float>) return 0;
+    if (!std::is_same_v<T, float>) return cpu::double_conv2d_input_gradient_workspace(shape, threads);
     if (!gradient_goes_direct(shape)) return cpu::conv2d_input_gradient_workspace(shape, threads);
     const ConvStage stage = stage_of(shape);
     return filter_bytes(cpu::direct_gradient_filters(stage)) + cpu::direct_gradient_workspace(stage, threads);
@@ -104,19 +111,26 @@ template void conv2d(const ConvShape&, const float*, const float*, float*, const
                      const Epilogue<float>&);
 template void conv2d(const ConvShape&, const double*, const double*, double*, const KernelContext&,
                      const Epilogue<double>&);
+template void conv2d(const ConvShape&, const Dual*, const Dual*, Dual*, const KernelContext&,
+                     const Epilogue<Dual>&);
 template void conv2d_input_gradient(const ConvShape&, const float*, const float*, float*,
                                     const KernelContext&);
 template void conv2d_input_gradient(const ConvShape&, const double*, const double*, double*,
                                     const KernelContext&);
+template void conv2d_input_gradient(const ConvShape&, const Dual*, const Dual*, Dual*, const KernelContext&);
 template void conv2d_weight_gradient(const ConvShape&, const float*, const float*, float*,
                                      const KernelContext&);
 template void conv2d_weight_gradient(const ConvShape&, const double*, const double*, double*,
                                      const KernelContext&);
+template void conv2d_weight_gradient(const ConvShape&, const Dual*, const Dual*, Dual*, const KernelContext&);
 template std::size_t conv2d_workspace<float>(const ConvShape&, int);
 template std::size_t conv2d_workspace<double>(const ConvShape&, int);
+template std::size_t conv2d_workspace<Dual>(const ConvShape&, int);
 template std::size_t conv2d_input_gradient_workspace<float>(const ConvShape&, int);
 template std::size_t conv2d_input_gradient_workspace<double>(const ConvShape&, int);
+template std::size_t conv2d_input_gradient_workspace<Dual>(const ConvShape&, int);
 template std::size_t conv2d_weight_gradient_workspace<float>(const ConvShape&, int);
 template std::size_t conv2d_weight_gradient_workspace<double>(const ConvShape&, int);
+template std::size_t conv2d_weight_gradient_workspace<Dual>(const ConvShape&, int);
 
 }  // namespace microtome::kernels

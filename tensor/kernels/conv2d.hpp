@@ -9,7 +9,7 @@
 
 namespace microtome::kernels {
 
-// T is float (fast) or double (for checks). Activations are NHWC, filters OHWI; see ConvShape for the shapes.
+// T is float (fast), double or Dual (for checks). Activations are NHWC, filters OHWI; see ConvShape for the shapes.
 // Outputs may not overlap inputs. As for matmul, the bits depend on the geometry of one image alone; those of
 // the weight gradient, a sum over images, on the geometry of the batch.
 

@@ -18,12 +18,16 @@ const cpu::ElementwiseTable<float>& table() {
     return cpu::pick(cpu::reference::elementwise_table, cpu::avx2::elementwise_table,
                      cpu::avx512::elementwise_table);
 }
+template <class T>
+constexpr cpu::ElementwiseTable<T> kTextbook{reference::unary<T>, reference::binary<T>, reference::ternary<T>,
+                                             reference::range_gate<T>, reference::apply_gate<T>};
 template <>
 const cpu::ElementwiseTable<double>& table() {
-    static constexpr cpu::ElementwiseTable<double> textbook{
-        reference::unary<double>, reference::binary<double>, reference::ternary<double>,
-        reference::range_gate<double>, reference::apply_gate<double>};
-    return textbook;
+    return kTextbook<double>;
+}
+template <>
+const cpu::ElementwiseTable<Dual>& table() {
+    return kTextbook<Dual>;
 }
 
 // A thread more is worth while from about so many elements on.
@@ -107,7 +111,7 @@ Shape broadcast_shape(std::string_view where, const Shape& a, const Shape& b) {
 
 void unary(Unary operation, const Tensor& x, Tensor& y, const KernelContext& context) {
     require_same("unary", x, y);
-    visit_f32_f64("unary", y.dtype(), [&]<class T>() {
+    visit_floating("unary", y.dtype(), [&]<class T>() {
         const T* from = x.data<T>().data();
         T* to = y.mutable_data<T>().data();
         auto kernel = table<T>().unary;
@@ -119,7 +123,7 @@ void unary(Unary operation, const Tensor& x, Tensor& y, const KernelContext& con
 void binary(Binary operation, const Tensor& a, const Tensor& b, Tensor& y, const KernelContext& context) {
     require_broadcasts("binary", a, y);
     require_broadcasts("binary", b, y);
-    visit_f32_f64("binary", y.dtype(), [&]<class T>() {
+    visit_floating("binary", y.dtype(), [&]<class T>() {
         auto first = input<T>(a, y), second = input<T>(b, y);
         T* to = y.mutable_data<T>().data();
         auto kernel = table<T>().binary;
@@ -135,7 +139,7 @@ void ternary(Ternary operation, const Tensor& a, const Tensor& b, const Tensor& 
     require_broadcasts("ternary", a, y);
     require_broadcasts("ternary", b, y);
     require_broadcasts("ternary", c, y);
-    visit_f32_f64("ternary", y.dtype(), [&]<class T>() {
+    visit_floating("ternary", y.dtype(), [&]<class T>() {
         auto first = input<T>(a, y), second = input<T>(b, y), third = input<T>(c, y);
         T* to = y.mutable_data<T>().data();
         auto kernel = table<T>().ternary;
@@ -167,7 +171,7 @@ void range_gate(const Tensor& x, double low, double high, Tensor& y, Tensor& gat
                 const KernelContext& context) {
     require_same("range_gate", x, y);
     require_gate("range_gate", x, gate);
-    visit_f32_f64("range_gate", x.dtype(), [&]<class T>() {
+    visit_floating("range_gate", x.dtype(), [&]<class T>() {
         const T* from = x.data<T>().data();
         T* to = y.mutable_data<T>().data();
         uint8_t* bits = gate.mutable_data<uint8_t>().data();
@@ -182,7 +186,7 @@ void range_gate(const Tensor& x, double low, double high, Tensor& y, Tensor& gat
 void apply_gate(const Tensor& g, const Tensor& gate, Tensor& dx, const KernelContext& context) {
     require_same("apply_gate", g, dx);
     require_gate("apply_gate", g, gate);
-    visit_f32_f64("apply_gate", g.dtype(), [&]<class T>() {
+    visit_floating("apply_gate", g.dtype(), [&]<class T>() {
         const T* from = g.data<T>().data();
         const uint8_t* bits = gate.data<uint8_t>().data();
         T* to = dx.mutable_data<T>().data();
@@ -200,6 +204,10 @@ To convert_one(From x) {
         return convert_one<To>(static_cast<float>(x));
     } else if constexpr (std::is_same_v<To, From>) {
         return x;
+    } else if constexpr (std::is_same_v<From, Dual>) {
+        return convert_one<To>(x.value);
+    } else if constexpr (std::is_same_v<To, Dual>) {
+        return Dual(static_cast<double>(x));
     } else if constexpr (std::is_same_v<To, bfloat16>) {
         return bfloat16(static_cast<float>(x));
     } else if constexpr (std::is_floating_point_v<To>) {

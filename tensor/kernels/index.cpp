@@ -30,7 +30,7 @@ void gather(const Tensor& x, const Tensor& index, int axis, Tensor& y, KernelCon
     const AxisView from(x.shape(), axis), to(y.shape(), axis);
     require_in_range("gather", index, from.size);
     const int64_t* at = index.data<int64_t>().data();
-    visit_f32_f64("gather", x.dtype(), [&]<class T>() {
+    visit_floating("gather", x.dtype(), [&]<class T>() {
         const T* source = x.data<T>().data();
         T* destination = y.mutable_data<T>().data();
         parallel_rows(to.outer, to.size * to.inner, context, [&](int64_t outer) {
@@ -45,7 +45,7 @@ void scatter_add(const Tensor& g, const Tensor& index, int axis, Tensor& x, Kern
     const AxisView from(g.shape(), axis), to(x.shape(), axis);
     require_in_range("scatter_add", index, to.size);
     const int64_t* at = index.data<int64_t>().data();
-    visit_f32_f64("scatter_add", g.dtype(), [&]<class T>() {
+    visit_floating("scatter_add", g.dtype(), [&]<class T>() {
         const T* source = g.data<T>().data();
         T* destination = x.mutable_data<T>().data();
         std::fill(destination, destination + x.elements(), T(0));
@@ -61,7 +61,7 @@ void take_rows(const Tensor& x, const Tensor& index, Tensor& y, KernelContext& c
     require_in_range("take", index, x.size(0));
     const int64_t* at = index.data<int64_t>().data();
     const int64_t size = index.elements() ? y.elements() / index.elements() : 0;
-    visit_f32_f64("take", x.dtype(), [&]<class T>() {
+    visit_floating("take", x.dtype(), [&]<class T>() {
         const T* source = x.data<T>().data();
         T* destination = y.mutable_data<T>().data();
         parallel_rows(index.elements(), size, context, [&](int64_t row) {
@@ -74,7 +74,7 @@ void add_rows(const Tensor& g, const Tensor& index, Tensor& x, KernelContext&) {
     require_in_range("add_rows", index, x.size(0));
     const int64_t* at = index.data<int64_t>().data();
     const int64_t size = index.elements() ? g.elements() / index.elements() : 0;
-    visit_f32_f64("add_rows", g.dtype(), [&]<class T>() {
+    visit_floating("add_rows", g.dtype(), [&]<class T>() {
         const T* source = g.data<T>().data();
         T* destination = x.mutable_data<T>().data();
         std::fill(destination, destination + x.elements(), T(0));
@@ -92,7 +92,7 @@ void sort_rows(const Tensor& x, bool descending, Tensor& y, Tensor& index, Kerne
     const int64_t size = x.size(-1), count = y.size(-1);
     if (y.elements() == 0) return;
     auto* scratch = reinterpret_cast<int64_t*>(context.workspace.data());
-    visit_f32_f64("sort", x.dtype(), [&]<class T>() {
+    visit_floating("sort", x.dtype(), [&]<class T>() {
         const T* source = x.data<T>().data();
         T* values = y.mutable_data<T>().data();
         int64_t* places = index.mutable_data<int64_t>().data();

@@ -1,6 +1,8 @@
 #include "tensor/kernels/matmul.hpp"
 
+#include "tensor/cpu/double_product.hpp"
 #include "tensor/cpu/gemm.hpp"
+#include "tensor/dual_math.hpp"
 #include "tensor/reference/matmul.hpp"
 
 #include <type_traits>
@@ -42,6 +44,10 @@ void matmul(const MatmulShape& s, const T* a, const T* b, T* c, const KernelCont
                     epilogue};
         g.c.outer_stride = s.c.outer_stride, g.c.inner_stride = s.c.inner_stride;
         cpu::gemm(g, context);
+    } else if (cpu::double_product_pays(s) && !epilogue.accumulate &&
+               (std::is_same_v<T, double> || epilogue.empty())) {
+        require_workspace("matmul", context, matmul_workspace<T>(s, context.threads));
+        cpu::double_matmul(s, a, b, c, context, epilogue);
     } else {
         reference::matmul(s, a, b, c, epilogue);
     }
@@ -49,7 +55,8 @@ void matmul(const MatmulShape& s, const T* a, const T* b, T* c, const KernelCont
 
 template <class T>
 std::size_t matmul_workspace(const MatmulShape& s, int threads) {
-    if constexpr (!std::is_same_v<T, float>) return 0;
+    if constexpr (!std::is_same_v<T, float>)
+        return cpu::double_matmul_workspace(s.c.transposed ? transposed(s) : s, threads);
     return s.c.transposed ? cpu::gemm_workspace(s.n, s.m, s.k, threads)
                           : cpu::gemm_workspace(s.m, s.n, s.k, threads);
 }
@@ -80,7 +87,10 @@ template void matmul(const MatmulShape&, const float*, const float*, float*, con
                      const Epilogue<float>&);
 template void matmul(const MatmulShape&, const double*, const double*, double*, const KernelContext&,
                      const Epilogue<double>&);
+template void matmul(const MatmulShape&, const Dual*, const Dual*, Dual*, const KernelContext&,
+                     const Epilogue<Dual>&);
 template std::size_t matmul_workspace<float>(const MatmulShape&, int);
 template std::size_t matmul_workspace<double>(const MatmulShape&, int);
+template std::size_t matmul_workspace<Dual>(const MatmulShape&, int);
 
 }  // namespace microtome::kernels

@@ -23,11 +23,11 @@ void batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double
     if (x.elements() == 0) return;  // no channels
     channel_statistics(x, mean, variance, context);
     Tensor scale(gamma.spec()), shift(gamma.spec());
-    visit_f32_f64("batch_norm", x.dtype(), [&]<class T>() {
+    visit_floating("batch_norm", x.dtype(), [&]<class T>() {
         for (std::size_t c = 0; c < static_cast<std::size_t>(x.size(-1)); ++c) {
-            T s = gamma.data<T>()[c] / std::sqrt(variance.data<T>()[c] + static_cast<T>(eps));
+            T s = gamma.data<T>()[c] / math::sqrt(variance.data<T>()[c] + static_cast<T>(eps));
             scale.mutable_data<T>()[c] = s;
-            shift.mutable_data<T>()[c] = std::fma(-mean.data<T>()[c], s, beta.data<T>()[c]);
+            shift.mutable_data<T>()[c] = math::fma(-mean.data<T>()[c], s, beta.data<T>()[c]);
         }
     });
     scale_shift(x, scale, shift, y, context);
@@ -44,10 +44,10 @@ void batch_norm_gradient(const Tensor& g, const Tensor& x, const Tensor& gamma, 
     reduce(Reduction::sum, as_rows(product), AxisMask{1}, dgamma, context);
     // dx = a g + b (x - mean) + c, with one a, b and c for each channel
     Tensor a(gamma.spec()), b(gamma.spec()), c(gamma.spec());
-    visit_f32_f64("batch_norm_gradient", x.dtype(), [&]<class T>() {
+    visit_floating("batch_norm_gradient", x.dtype(), [&]<class T>() {
         const T count = static_cast<T>(rows.size(0));
         for (std::size_t i = 0; i < static_cast<std::size_t>(rows.size(1)); ++i) {
-            T r = T(1) / std::sqrt(variance.data<T>()[i] + static_cast<T>(eps));
+            T r = T(1) / math::sqrt(variance.data<T>()[i] + static_cast<T>(eps));
             T& gamma_gradient = dgamma.mutable_data<T>()[i];
             gamma_gradient *= r;
             T scale = gamma.data<T>()[i] * r;

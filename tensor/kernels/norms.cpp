@@ -10,23 +10,35 @@
 namespace microtome::kernels {
 namespace {
 
+// The type of a number's size.
+template <class T>
+using Limits = std::numeric_limits<decltype(math::value_of(T()))>;
+
 // Below, squares may have lost digits to subnormal numbers; above, they may have become infinite.
 template <class T>
 bool in_comfortable_range(T sum_of_squares) {
-    constexpr T lowest =
-        std::numeric_limits<T>::min() / std::numeric_limits<T>::epsilon() / std::numeric_limits<T>::epsilon();
-    return sum_of_squares >= lowest && sum_of_squares <= std::numeric_limits<T>::max();
+    constexpr auto lowest = Limits<T>::min() / Limits<T>::epsilon() / Limits<T>::epsilon();
+    return sum_of_squares >= lowest && sum_of_squares <= Limits<T>::max();
+}
+
+template <class T>
+T scaled(T x, int exponent) {
+    return std::scalbn(x, exponent);
+}
+template <>
+Dual scaled(Dual x, int exponent) {
+    return {std::scalbn(x.value, exponent), std::scalbn(x.tangent, exponent)};
 }
 
 template <class T>
 T scaled_norm(const T* x, int64_t n) {
     T largest = reference::lane_reduce<T>(reference::Max{}, n, [=](int64_t j) { return math::abs(x[j]); });
-    if (!(largest > T(0)) || !(largest <= std::numeric_limits<T>::max()))
+    if (!(largest > T(0)) || !(largest <= Limits<T>::max()))
         return n == 0 ? T(0) : largest;  // 0, infinity, NaN
-    int exponent = std::ilogb(largest);
-    T root = std::sqrt(reference::lane_reduce<T>(reference::SumOfSquares{}, n,
-                                                 [=](int64_t j) { return std::scalbn(x[j], -exponent); }));
-    return std::scalbn(root, exponent);
+    int exponent = std::ilogb(math::value_of(largest));
+    T root = math::sqrt(reference::lane_reduce<T>(reference::SumOfSquares{}, n,
+                                                  [=](int64_t j) { return scaled(x[j], -exponent); }));
+    return scaled(root, exponent);
 }
 
 }  // namespace
@@ -35,11 +47,11 @@ void norm_l2(const Tensor& x, Tensor& y, const KernelContext& context) {
     const Shape& shape = x.shape();
     reduce(Reduction::sum_of_squares, x, all_axes(shape) & ~AxisMask{1}, y, context);
     const int64_t n = shape[0], length = n ? shape.elements() / n : 0;
-    visit_f32_f64("norm_l2", x.dtype(), [&]<class T>() {
+    visit_floating("norm_l2", x.dtype(), [&]<class T>() {
         const T* from = x.data<T>().data();
         T* to = y.mutable_data<T>().data();
         parallel_rows(n, length, context, [&](int64_t i) {
-            to[i] = in_comfortable_range(to[i]) ? std::sqrt(to[i]) : scaled_norm(from + i * length, length);
+            to[i] = in_comfortable_range(to[i]) ? math::sqrt(to[i]) : scaled_norm(from + i * length, length);
         });
     });
 }

@@ -159,7 +159,7 @@ void max_gather_2x2_row(const PoolShape& s, const T* top, const T* bottom, const
 
 void max_pool2d(const PoolShape& s, const Tensor& x, Tensor& y, Tensor* winner, KernelContext& context) {
     uint8_t* winners = winner ? winner->mutable_data<uint8_t>().data() : nullptr;
-    visit_f32_f64("max_pool2d", x.dtype(), [&]<class T>() {
+    visit_floating("max_pool2d", x.dtype(), [&]<class T>() {
         const T* source = x.data<T>().data();
         T* destination = y.mutable_data<T>().data();
         const int64_t row_size = s.ow * s.c;
@@ -174,7 +174,7 @@ void max_pool2d(const PoolShape& s, const Tensor& x, Tensor& y, Tensor* winner, 
 void max_unpool2d(const PoolShape& s, const Tensor& g, const Tensor& winner, Tensor& x,
                   KernelContext& context) {
     const uint8_t* winners = winner.data<uint8_t>().data();
-    visit_f32_f64("max_unpool2d", g.dtype(), [&]<class T>() {
+    visit_floating("max_unpool2d", g.dtype(), [&]<class T>() {
         const T* source = g.data<T>().data();
         T* destination = x.mutable_data<T>().data();
         if (side_by_side(s)) {
@@ -211,7 +211,7 @@ void max_unpool2d(const PoolShape& s, const Tensor& g, const Tensor& winner, Ten
 void max_pool2d_gather(const PoolShape& s, const Tensor& x, const Tensor& winner, Tensor& y,
                        KernelContext& context) {
     const uint8_t* winners = winner.data<uint8_t>().data();
-    visit_f32_f64("max_pool2d_gather", x.dtype(), [&]<class T>() {
+    visit_floating("max_pool2d_gather", x.dtype(), [&]<class T>() {
         const T* source = x.data<T>().data();
         T* destination = y.mutable_data<T>().data();
         const bool simple = side_by_side(s);

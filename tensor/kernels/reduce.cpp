@@ -16,11 +16,15 @@ template <>
 const cpu::ReduceTable<float>& table() {
     return cpu::pick(cpu::reference::reduce_table, cpu::avx2::reduce_table, cpu::avx512::reduce_table);
 }
+template <class T>
+constexpr cpu::ReduceTable<T> kTextbook{reference::reduce_rows<T>, reference::reduce_columns<T>};
 template <>
 const cpu::ReduceTable<double>& table() {
-    static constexpr cpu::ReduceTable<double> textbook{reference::reduce_rows<double>,
-                                                       reference::reduce_columns<double>};
-    return textbook;
+    return kTextbook<double>;
+}
+template <>
+const cpu::ReduceTable<Dual>& table() {
+    return kTextbook<Dual>;
 }
 
 constexpr int64_t kElementsPerThread = 16384;
@@ -215,7 +219,7 @@ void arg_extreme(bool maximum, const Tensor& x, int axis, Tensor& values, Tensor
     if (values.elements() != outer * inner || indices.elements() != outer * inner)
         throw ShapeError(where, str("expected outputs of ", outer * inner, " elements, got ", values.shape(),
                                     " and ", indices.shape()));
-    visit_f32_f64(where, x.dtype(), [&]<class T>() {
+    visit_floating(where, x.dtype(), [&]<class T>() {
         arg_extreme(maximum, x.data<T>().data(), outer, length, inner, values.mutable_data<T>().data(),
                     indices.mutable_data<int64_t>().data(), context);
     });
@@ -244,7 +248,7 @@ AxisMask all_axes(const Shape& shape) {
 
 void reduce(Reduction reduction, const Tensor& x, AxisMask axes, Tensor& y, const KernelContext& context) {
     require_kept_shape(x, axes, y);
-    visit_f32_f64("reduce", x.dtype(), [&]<class T>() {
+    visit_floating("reduce", x.dtype(), [&]<class T>() {
         const T* from = x.data<T>().data();
         T* to = y.mutable_data<T>().data();
         if (y.elements() == 0) return;
@@ -292,7 +296,7 @@ void squared_deviations(const Tensor& x, const Tensor& center, Tensor& y, const 
     if (x.rank() != 2 || center.elements() != x.size(1) || y.elements() != x.size(1))
         throw ShapeError("squared_deviations", str("expected x (R,C), center and y (C), got ", x.shape(),
                                                    ", ", center.shape(), " and ", y.shape()));
-    visit_f32_f64("squared_deviations", x.dtype(), [&]<class T>() {
+    visit_floating("squared_deviations", x.dtype(), [&]<class T>() {
         const T *from = x.data<T>().data(), *about = center.data<T>().data();
         T* to = y.mutable_data<T>().data();
         if (x.size(0) == 0) std::fill_n(to, y.elements(), T(0));

@@ -141,10 +141,15 @@ template <>
 const cpu::ResampleTable<float>& table() {
     return cpu::pick(cpu::reference::resample_table, cpu::avx2::resample_table, cpu::avx512::resample_table);
 }
+template <class T>
+constexpr cpu::ResampleTable<T> kTextbook{reference::resample_rows<T>};
 template <>
 const cpu::ResampleTable<double>& table() {
-    static constexpr cpu::ResampleTable<double> textbook{reference::resample_rows<double>};
-    return textbook;
+    return kTextbook<double>;
+}
+template <>
+const cpu::ResampleTable<Dual>& table() {
+    return kTextbook<Dual>;
 }
 
 }  // namespace
@@ -156,7 +161,7 @@ void apply_along_axis(const SparseMatrix& matrix, const Tensor& x, int axis, Ten
     for (int i = 0; i < axis; ++i) outer *= x.size(i);
     for (int i = axis + 1; i < x.rank(); ++i) inner *= x.size(i);
     const int64_t rows = matrix.rows();
-    visit_f32_f64("resample", x.dtype(), [&]<class T>() {
+    visit_floating("resample", x.dtype(), [&]<class T>() {
         const std::vector<T> weights(matrix.weight.begin(), matrix.weight.end());
         const T* source = x.data<T>().data();
         T* destination = y.mutable_data<T>().data();

@@ -18,16 +18,21 @@ template <>
 const cpu::RowsTable<float>& table() {
     return cpu::pick(cpu::reference::rows_table, cpu::avx2::rows_table, cpu::avx512::rows_table);
 }
+template <class T>
+constexpr cpu::RowsTable<T> kTextbook{reference::softmax<T>,
+                                      reference::log_softmax<T>,
+                                      reference::logsumexp<T>,
+                                      reference::softmax_gradient<T>,
+                                      reference::log_softmax_gradient<T>,
+                                      reference::layer_norm<T>,
+                                      reference::layer_norm_gradient<T>};
 template <>
 const cpu::RowsTable<double>& table() {
-    static constexpr cpu::RowsTable<double> textbook{reference::softmax<double>,
-                                                     reference::log_softmax<double>,
-                                                     reference::logsumexp<double>,
-                                                     reference::softmax_gradient<double>,
-                                                     reference::log_softmax_gradient<double>,
-                                                     reference::layer_norm<double>,
-                                                     reference::layer_norm_gradient<double>};
-    return textbook;
+    return kTextbook<double>;
+}
+template <>
+const cpu::RowsTable<Dual>& table() {
+    return kTextbook<Dual>;
 }
 
 struct Rows {
@@ -71,7 +76,7 @@ void map_rows(const char* where, Tensor& to, const KernelContext& context, Selec
               const Inputs&... inputs) {
     Rows rows = rows_of(where, to);
     (require_same(where, inputs, to), ...);
-    visit_f32_f64(where, to.dtype(), [&]<class T>() {
+    visit_floating(where, to.dtype(), [&]<class T>() {
         auto kernel = select(table<T>());
         T* y = to.mutable_data<T>().data();
         auto run = [&](auto... from) {
@@ -110,7 +115,7 @@ void log_softmax_input_gradient(const Tensor& g, const Tensor& y, Tensor& dx, co
 void logsumexp(const Tensor& x, Tensor& y, const KernelContext& context) {
     Rows rows = rows_of("logsumexp", x);
     require_elements("logsumexp", "an output", y, rows.count);
-    visit_f32_f64("logsumexp", x.dtype(), [&]<class T>() {
+    visit_floating("logsumexp", x.dtype(), [&]<class T>() {
         const T* from = x.data<T>().data();
         T* to = y.mutable_data<T>().data();
         auto kernel = table<T>().logsumexp;
@@ -129,7 +134,7 @@ void layer_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, doubl
     require_elements(where, "rstd", rstd, rows.count);
     if (scale.defined()) require_elements(where, "scale", scale, rows.length);
     if (shift.defined()) require_elements(where, "shift", shift, rows.length);
-    visit_f32_f64(where, x.dtype(), [&]<class T>() {
+    visit_floating(where, x.dtype(), [&]<class T>() {
         const T* from = x.data<T>().data();
         const T* by = scale.defined() ? scale.data<T>().data() : nullptr;
         const T* plus = shift.defined() ? shift.data<T>().data() : nullptr;
@@ -153,7 +158,7 @@ void layer_norm_input_gradient(const Tensor& g, const Tensor& x, const Tensor& m
     require_elements(where, "mean", mean, rows.count);
     require_elements(where, "rstd", rstd, rows.count);
     if (scale.defined()) require_elements(where, "scale", scale, rows.length);
-    visit_f32_f64(where, x.dtype(), [&]<class T>() {
+    visit_floating(where, x.dtype(), [&]<class T>() {
         const T *from = g.data<T>().data(), *at = x.data<T>().data();
         const T *m = mean.data<T>().data(), *r = rstd.data<T>().data();
         const T* by = scale.defined() ? scale.data<T>().data() : nullptr;
@@ -174,7 +179,7 @@ void channel_statistics(const Tensor& x, Tensor& mean, Tensor& variance, const K
     require_elements(where, "variance", variance, rows.length);
     Tensor matrix = x.view({rows.count, rows.length});
     auto divide = [&](Tensor& sums) {
-        visit_f32_f64(where, sums.dtype(), [&]<class T>() {
+        visit_floating(where, sums.dtype(), [&]<class T>() {
             for (T& sum : sums.mutable_data<T>()) sum /= static_cast<T>(rows.count);
         });
     };

@@ -1,7 +1,7 @@
 // cpu::ResampleTable's loop, for any scalar.
 #pragma once
 
-#include "tensor/math.hpp"
+#include "tensor/dual_math.hpp"
 
 namespace microtome::reference {
 
