@@ -61,6 +61,11 @@ Tensor integers(const Shape& shape, int64_t below, uint64_t seed) {
     return result;
 }
 
+Tensor far_apart(bool negative) {
+    if (!negative) return Tensor::of({1e-30, 3e-15, 0.7, 2e15, 1e30}, {5});
+    return Tensor::of({1e-30, -1e-30, 3e-15, -2e15, 0.7, -0.7, 1e30, -1e30}, {8});
+}
+
 Tensor simplex(const Shape& shape, uint64_t seed) {
     Tensor result = uniform(shape, 0.1, 1, seed);
     auto x = result.mutable_data<double>();

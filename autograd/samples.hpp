@@ -10,7 +10,8 @@
 //
 // The checker runs every sample in f64: full Jacobian against finite differences, a random cotangent, second
 // order, each needs-mask, and the saved tensors' contract. Samples lie away from kinks by more than 1e-3;
-// what is promised exactly at one is stated with kink().
+// what is promised exactly at one is stated with kink(). Where no step of finite differences would fit, at
+// 1e-30 or 1e30, a sample is added with extreme(), for the oracles that take none: those on dual numbers.
 #pragma once
 
 #include "autograd/op.hpp"
@@ -46,6 +47,7 @@ struct ErrorCase {
 
 struct SampleSet {
     std::vector<OpSample> samples;
+    std::vector<OpSample> extremes;
     std::vector<KinkCase> kinks;
     std::vector<ErrorCase> errors;
 };
@@ -57,12 +59,12 @@ class Samples : public SampleSet {
 
     // Differentiates by every floating input except those listed as constants.
     void add(std::string name, Attributes attributes, Tensors inputs, std::vector<int> constants = {}) {
-        Needs checked;
-        for (int i = 0; i < static_cast<int>(inputs.size()); ++i)
-            if (is_floating(inputs[i].dtype()) &&
-                std::find(constants.begin(), constants.end(), i) == constants.end())
-                checked.set(i);
-        samples.push_back({std::move(name), share(std::move(attributes)), std::move(inputs), checked});
+        samples.push_back(made(std::move(name), std::move(attributes), std::move(inputs), constants));
+    }
+
+    // The same, of a size at which only exact derivatives can be compared.
+    void extreme(std::string name, Attributes attributes, Tensors inputs, std::vector<int> constants = {}) {
+        extremes.push_back(made(std::move(name), std::move(attributes), std::move(inputs), constants));
     }
 
     // The same tensor in every place: f(x, x).
@@ -83,6 +85,15 @@ class Samples : public SampleSet {
     }
 
   private:
+    static OpSample made(std::string name, Attributes attributes, Tensors inputs,
+                         const std::vector<int>& constants) {
+        Needs checked;
+        for (int i = 0; i < static_cast<int>(inputs.size()); ++i)
+            if (is_floating(inputs[i].dtype()) &&
+                std::find(constants.begin(), constants.end(), i) == constants.end())
+                checked.set(i);
+        return {std::move(name), share(std::move(attributes)), std::move(inputs), checked};
+    }
     static std::shared_ptr<const void> share(Attributes attributes) {
         return std::make_shared<const Attributes>(std::move(attributes));
     }
@@ -98,6 +109,11 @@ Tensor distinct(const Shape& shape, uint64_t seed = 1);
 Tensor integers(const Shape& shape, int64_t below, uint64_t seed = 1);
 // Rows of positive numbers that sum to 1: soft targets.
 Tensor simplex(const Shape& shape, uint64_t seed = 1);
+
+// Sizes around those of vectors and tiles, where a kernel's tail begins.
+inline constexpr int64_t kTailSizes[] = {1, 15, 16, 17, 31, 33};
+// Tiny, huge and ordinary, of either sign: for extreme().
+Tensor far_apart(bool negative = true);
 
 // Specs for fails().
 inline Spec f64(const Shape& shape) {

@@ -148,8 +148,9 @@ void compare(Oracle& oracle, const std::string& sample, const LinearMap& map, st
 // The samples that can be run on dual numbers.
 SampleSet on_duals(const OpInfo& op, const SampleSet& set) {
     SampleSet result;
-    for (const OpSample& sample : set.samples)
-        if (OpFunction(op, sample).keeps_duals()) result.samples.push_back(sample);
+    for (const auto* samples : {&set.samples, &set.extremes})
+        for (const OpSample& sample : *samples)
+            if (OpFunction(op, sample).keeps_duals()) result.samples.push_back(sample);
     return result;
 }
 

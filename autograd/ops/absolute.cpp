@@ -18,6 +18,9 @@ struct op::Absolute : UnaryOp<op::Absolute, kernels::Unary::absolute> {
         s.kink("x = 0", {}, {Tensor::of({0.0, -0.0, -2.0}, {3})}, {Tensor::of({5.0, 6.0, 7.0}, {3})},
                {Tensor::of({0.0, 0.0, -7.0}, {3})});
         s.add("empty", {}, {uniform({0, 2})});
+        tail_samples(s,
+                     [](const Shape& shape, uint64_t seed) { return away_from_zero(shape, 0.1, 1, seed); });
+        s.extreme("tiny and huge", {}, {far_apart()});
         s.fails("integers", {}, {i64({2})}, "floating");
     }
 };

@@ -19,6 +19,7 @@ struct op::Add : BinaryOp<op::Add, kernels::Binary::add> {
         auto any = [](const Shape& shape, uint64_t seed) { return uniform(shape, -1, 1, seed); };
         broadcasting_samples(s, any, any);
         s.add_same("x + x", {}, uniform({7}), 2);
+        s.extreme("tiny and huge", {}, {far_apart(), flip(far_apart(), 0)});
     }
 };
 

@@ -29,6 +29,10 @@ struct op::ApplyGate {
         s.add("any", {}, {uniform({3, 5}), Tensor::of<uint8_t>({0xa5, 0x3c}, {2})});
         s.add("all shut", {}, {uniform({8}), Tensor::of<uint8_t>({0}, {1})});
         s.add("empty", {}, {uniform({0}), Tensor::of<uint8_t>({}, {0})});
+        for (int64_t size : kTailSizes)
+            s.add(str("elements: ", size), {},
+                  {uniform({size}), Tensor::full({(size + 7) / 8}, 0x69, Dtype::u8)});
+        s.extreme("tiny and huge", {}, {far_apart(), Tensor::of<uint8_t>({0x5a}, {1})});
         s.fails("a gate too small", {}, {f64({9}), Spec{{1}, Dtype::u8, kCpu}}, "expected a gate u8(2)");
     }
 };

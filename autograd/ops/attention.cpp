@@ -41,6 +41,8 @@ struct op::Attention {
         s.add("two heads", {}, {uniform({1, 3, 3, 2, 2})});
         s.add("one position: the values themselves", {}, {uniform({2, 1, 3, 1, 2})});
         s.add("heads of one number", {}, {uniform({1, 4, 3, 3, 1})});
+        s.add("heads past a vector", {}, {uniform({1, 3, 3, 1, 17})});
+        s.add("positions past a vector", {}, {uniform({1, 17, 3, 1, 2})});
         s.add("no samples", {}, {uniform({0, 3, 3, 2, 2})});
         s.fails("not packed", {}, {f64({2, 3, 12})}, "(N, T, 3, H, D)");
         s.fails("two parts", {}, {f64({2, 3, 2, 2, 2})}, "(N, T, 3, H, D)");

@@ -62,6 +62,8 @@ struct op::AttentionInputGradient {
         add("two heads", {1, 3, 3, 2, 2});
         add("one position", {2, 1, 3, 1, 2});
         add("two samples", {2, 2, 3, 1, 1});
+        add("heads past a vector", {1, 2, 3, 1, 17});
+        add("positions past a vector", {1, 17, 3, 1, 1});
         add("no samples", {0, 3, 3, 2, 2});
         s.fails("another g", {}, {f64({2, 3, 5}), f64({2, 3, 3, 2, 2})}, "expected g f64(2,3,4)");
         s.fails("not packed", {}, {f64({2, 3, 4}), f64({2, 3, 12})}, "(N, T, 3, H, D)");

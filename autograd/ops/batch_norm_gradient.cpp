@@ -47,6 +47,7 @@ struct op::BatchNormGradient {
         add("rows", {4, 2});
         add("images", {1, 2, 3, 2});
         add("more than 16 lanes", {19, 1});
+        add("channels past a vector", {3, 17});
         add("one row", {1, 3});
         Tensor one = uniform({2, 3}, -1, 1, 6), other = uniform({3}, 0.5, 2, 7);
         s.add("g is x; gamma, mean and variance are one", {0.5}, {one, one, other, other, other});

@@ -50,6 +50,7 @@ struct op::BatchNormTrain {
         add("rows", {5, 3});
         add("images", {2, 2, 3, 2});
         add("more than 16 lanes", {19, 1});
+        add("channels past a vector", {3, 17});
         add("one row: variance 0", {1, 3});
         add("one pixel", {1, 1, 1, 2});
         add("no channels", {2, 0});

@@ -44,6 +44,9 @@ struct op::Clamp {
         s.add("no limit above", {0, infinity}, {x});
         s.add("no limit below", {-infinity, 0.5}, {x});
         s.add("empty", {0, 1}, {uniform({0, 2})});
+        for (int64_t size : kTailSizes)
+            s.add(str("elements: ", size), {-0.05, 2}, {away_from_zero({size}, 0.1, 1)});
+        s.extreme("tiny and huge", {-1e-15, 1e20}, {far_apart()});
         s.kink("at the ends", {0, 1}, {Tensor::of({0.0, -0.0, 0.5, 1.0, 1.5}, {5})},
                {Tensor::of({5.0, 6.0, 7.0, 8.0, 9.0}, {5})}, {Tensor::of({0.0, 0.0, 7.0, 0.0, 0.0}, {5})});
         s.kink("an interval of one point", {1, 1}, {Tensor::of({0.0, 1.0, 2.0}, {3})},

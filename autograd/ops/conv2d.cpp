@@ -45,6 +45,8 @@ struct op::Conv2d {
             s.add(std::move(text), {options}, {uniform(x), uniform(w, -1, 1, 2)});
         });
         s.add_same("x filtered with itself", {}, uniform({2, 2, 2, 1}), 2);
+        s.extreme("tiny and huge", {},
+                  {reshape(far_apart(), Shape{1, 2, 4, 1}), Tensor::of({1e-30, 1e15}, {1, 1, 2, 1})});
         s.fails("channels that do not match", {}, {f64({1, 8, 8, 1}), f64({32, 3, 3, 3})}, "channels");
         s.fails("a filter larger than the image", {}, {f64({1, 2, 2, 1}), f64({1, 3, 3, 1})}, "filter");
         s.fails("not images", {}, {f64({8, 8, 1}), f64({1, 3, 3, 1})}, "(N,H,W,C)");

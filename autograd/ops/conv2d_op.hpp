@@ -67,6 +67,9 @@ void conv_geometries(const Sample& sample) {
     sample("groups", Shape{1, 3, 4, 4}, Shape{6, 2, 2, 2}, ConvOptions{.groups = 2});
     sample("depthwise", Shape{1, 4, 4, 3}, Shape{3, 3, 3, 1},
            ConvOptions{.pad_top = 1, .pad_bottom = 1, .pad_left = 1, .pad_right = 1, .groups = 3});
+    sample("channels past a vector and a tile", Shape{1, 2, 3, 17}, Shape{33, 1, 2, 17}, ConvOptions{});
+    sample("channels just short of a vector", Shape{1, 3, 3, 15}, Shape{15, 2, 2, 15},
+           ConvOptions{.pad_left = 1});
     sample("no images", Shape{0, 4, 4, 1}, Shape{1, 3, 3, 1}, ConvOptions{});
 }
 

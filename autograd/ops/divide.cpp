@@ -21,6 +21,7 @@ struct op::Divide : BinaryOp<op::Divide, kernels::Binary::divide> {
             s, [](const Shape& shape, uint64_t seed) { return uniform(shape, -1, 1, seed); },
             [](const Shape& shape, uint64_t seed) { return away_from_zero(shape, 0.5, 2, seed); });
         s.add_same("x / x", {}, away_from_zero({7}, 0.5, 2), 2);
+        s.extreme("tiny and huge", {}, {far_apart(), flip(far_apart(), 0)});
     }
 };
 

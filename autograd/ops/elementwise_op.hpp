@@ -29,6 +29,17 @@ struct UnaryOp {
     }
 };
 
+// The sizes on which every op of one argument is checked.
+template <class Op>
+void tail_samples(Samples<Op>& s, const std::function<Tensor(const Shape&, uint64_t)>& draw) {
+    for (int64_t size : kTailSizes)
+        s.add(str("elements: ", size), {}, {draw({size}, static_cast<uint64_t>(size))});
+}
+template <class Op>
+void tail_samples(Samples<Op>& s, double low, double high) {
+    tail_samples(s, [=](const Shape& shape, uint64_t seed) { return uniform(shape, low, high, seed); });
+}
+
 // y[i] = f(a[i], b[i]), broadcasting
 template <class Op, kernels::Binary kernel>
 struct BinaryOp {
@@ -60,6 +71,10 @@ void broadcasting_samples(Samples<Op>& s, const std::function<Tensor(const Shape
     s.add("a scalar left", {}, {left({}, 9), right({7}, 10)});
     s.add("a scalar right", {}, {left({17}, 11), right({}, 12)});
     s.add("empty", {}, {left({0, 3}, 13), right({3}, 14)});
+    s.add("one", {}, {left({1}, 15), right({1}, 16)});
+    s.add("past two vectors", {}, {left({33}, 17), right({33}, 18)});
+    s.add("a row just short of a vector", {}, {left({2, 15}, 19), right({15}, 20)});
+    s.add("a column of as many", {}, {left({15, 1}, 21), right({15, 2}, 22)});
     s.fails("shapes that clash", {}, {f64({2, 3}), f64({2, 4})}, "shapes that broadcast");
     s.fails("types that differ", {}, {f64({2}), Spec{{2}, Dtype::f32, kCpu}}, "of one type");
     s.fails("integers", {}, {i64({2}), i64({2})}, "floating");

@@ -17,6 +17,8 @@ struct op::Exp : UnaryOp<op::Exp, kernels::Unary::exp> {
         s.add("any", {}, {uniform({3, 5}, -2, 2)});
         s.add("scalar", {}, {uniform({})});
         s.add("empty", {}, {uniform({0, 2})});
+        tail_samples(s, -2, 2);
+        s.extreme("tiny and huge", {}, {Tensor::of({-700.0, 1e-30, 700.0, -1e30}, {4})});
         s.fails("integers", {}, {i64({2})}, "floating");
     }
 };

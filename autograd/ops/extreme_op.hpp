@@ -51,6 +51,9 @@ struct ExtremeOp {
         s.add("in the middle", {1}, {distinct({2, 3, 4})});
         s.add("more than 16 lanes", {0}, {distinct({37})});
         s.add("a choice of one", {1}, {distinct({3, 1})});
+        s.add("columns past a vector", {0}, {distinct({2, 17})});
+        s.add("one past two vectors", {1}, {distinct({2, 33})});
+        s.extreme("tiny and huge", {0}, {far_apart()});
         s.add("no rows", {1}, {uniform({0, 3})});
         s.kink("equals", {1}, {Tensor::of({2.0, 2.0, 2.0, 1.0, 1.0, 1.0}, {2, 3})},
                {Tensor::of({5.0, 6.0}, {2, 1})}, {Tensor::of({5.0, 0.0, 0.0, 6.0, 0.0, 0.0}, {2, 3})});

@@ -17,6 +17,8 @@ struct op::Gelu : UnaryOp<op::Gelu, kernels::Unary::gelu> {
         s.add("any", {}, {uniform({3, 5}, -3, 3)});
         s.add("zero", {}, {Tensor::zeros({1}, Dtype::f64)});
         s.add("empty", {}, {uniform({0, 2})});
+        tail_samples(s, -3, 3);
+        s.extreme("tiny and huge", {}, {far_apart()});
         s.fails("integers", {}, {i64({2})}, "floating");
     }
 };

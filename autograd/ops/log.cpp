@@ -16,6 +16,8 @@ struct op::Log : UnaryOp<op::Log, kernels::Unary::log> {
     static void samples(Samples<Log>& s) {
         s.add("any", {}, {uniform({3, 5}, 0.5, 3)});
         s.add("empty", {}, {uniform({0})});
+        tail_samples(s, 0.5, 3);
+        s.extreme("tiny and huge", {}, {far_apart(false)});
         s.fails("integers", {}, {i64({2})}, "floating");
     }
 };

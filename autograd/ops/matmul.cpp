@@ -75,6 +75,9 @@ struct op::Matmul {
         s.add("inner size 0", {}, {uniform({2, 0}), uniform({0, 3})});
         s.add("no rows", {}, {uniform({0, 2}), uniform({2, 3})});
         s.add("a prime past a tile", {}, {uniform({1, 17}), uniform({17, 1}, -1, 1, 2)});
+        s.add("past tiles and vectors", {}, {uniform({17, 31}), uniform({31, 33}, -1, 1, 2)});
+        s.extreme("tiny and huge", {},
+                  {reshape(far_apart(), Shape{2, 4}), reshape(far_apart(), Shape{4, 2})});
         s.add_same("x x", {}, uniform({3, 3}), 2);
         s.add_same("x x^T", {false, true}, uniform({2, 3}), 2);
         s.fails("inner sizes differ", {}, {f64({2, 3}), f64({4, 2})},

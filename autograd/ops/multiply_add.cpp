@@ -38,6 +38,8 @@ struct op::MultiplyAdd {
               {uniform({3}), uniform({}, -1, 1, 2), uniform({2, 3}, -1, 1, 3)});
         s.add("empty", {}, {uniform({0, 3}), uniform({3}), uniform({3})});
         s.add_same("x x + x", {}, uniform({7}), 3);
+        s.add("past two vectors", {}, {uniform({33}), uniform({33}, -1, 1, 2), uniform({33}, -1, 1, 3)});
+        s.extreme("tiny and huge", {}, {far_apart(), flip(far_apart(), 0), far_apart()});
         s.fails("shapes that clash", {}, {f64({2}), f64({2}), f64({3})}, "shapes that broadcast");
         s.fails("types that differ", {}, {f64({2}), f64({2}), Spec{{2}, Dtype::f32, kCpu}}, "of one type");
     }

@@ -13,6 +13,8 @@ struct op::Negate : UnaryOp<op::Negate, kernels::Unary::negate> {
     static void samples(Samples<Negate>& s) {
         s.add("any", {}, {uniform({3, 5})});
         s.add("empty", {}, {uniform({0})});
+        tail_samples(s, -1, 1);
+        s.extreme("tiny and huge", {}, {far_apart()});
         s.fails("integers", {}, {i64({2})}, "floating");
     }
 };

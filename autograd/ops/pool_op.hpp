@@ -56,6 +56,8 @@ void pool_geometries(const Sample& sample) {
     sample("gaps between windows", Shape{1, 6, 6, 1},
            PoolOptions{.kernel_h = 1, .kernel_w = 2, .stride_h = 3, .stride_w = 3});
     sample("the whole image", Shape{2, 2, 3, 2}, PoolOptions{.kernel_h = 2, .kernel_w = 3});
+    sample("channels past a vector", Shape{1, 2, 5, 17}, PoolOptions{});
+    sample("channels past two, with overlap", Shape{1, 3, 3, 33}, PoolOptions{.stride_h = 1, .stride_w = 1});
     sample("no images", Shape{0, 4, 4, 1}, PoolOptions{});
 }
 

@@ -37,6 +37,7 @@ struct op::Power : BinaryOp<op::Power, kernels::Binary::power> {
         s.add("a negative base", {}, {away_from_zero({5}, 0.5, 2), Tensor::scalar(3, Dtype::f64)}, {1});
         s.add("a square at 0", {}, {Tensor::of({0.0, 1.0}, {2}), Tensor::scalar(2, Dtype::f64)}, {1});
         s.add_same("x^x", {}, uniform({4}, 0.5, 2), 2);
+        s.extreme("tiny and huge", {}, {far_apart(false), Tensor::of({2.0, -1.5, 3.0, 0.5, -2.0}, {5})});
         s.kink("no logarithm at 0 and below", {},
                {Tensor::of({0.0, -2.0, 1.0}, {3}), Tensor::of({2.0, 3.0, 5.0}, {3})},
                {Tensor::of({1.0, 1.0, 1.0}, {3})},

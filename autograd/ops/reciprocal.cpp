@@ -16,6 +16,9 @@ struct op::Reciprocal : UnaryOp<op::Reciprocal, kernels::Unary::reciprocal> {
     static void samples(Samples<Reciprocal>& s) {
         s.add("any", {}, {away_from_zero({3, 5}, 0.5, 2)});
         s.add("empty", {}, {uniform({0, 2})});
+        tail_samples(s,
+                     [](const Shape& shape, uint64_t seed) { return away_from_zero(shape, 0.5, 2, seed); });
+        s.extreme("tiny and huge", {}, {far_apart()});
         s.fails("integers", {}, {i64({2})}, "floating");
     }
 };

@@ -33,6 +33,9 @@ struct op::Relu {
         s.add("empty", {}, {uniform({0, 2})});
         s.kink("x = 0", {}, {Tensor::of({0.0, -0.0, 1.0}, {3})}, {Tensor::of({5.0, 6.0, 7.0}, {3})},
                {Tensor::of({0.0, 0.0, 7.0}, {3})});
+        tail_samples(s,
+                     [](const Shape& shape, uint64_t seed) { return away_from_zero(shape, 0.1, 1, seed); });
+        s.extreme("tiny and huge", {}, {far_apart()});
         s.fails("integers", {}, {i64({2})}, "floating");
     }
 };

@@ -31,6 +31,9 @@ struct op::Relu6 {
         s.add("empty", {}, {uniform({0, 2})});
         s.kink("x = 0 and x = 6", {}, {Tensor::of({0.0, -0.0, 1.0, 6.0}, {4})},
                {Tensor::of({5.0, 6.0, 7.0, 8.0}, {4})}, {Tensor::of({0.0, 0.0, 7.0, 0.0}, {4})});
+        tail_samples(s,
+                     [](const Shape& shape, uint64_t seed) { return away_from_zero(shape, 0.1, 5, seed); });
+        s.extreme("tiny and huge", {}, {far_apart()});
         s.fails("integers", {}, {i64({2})}, "floating");
     }
 };

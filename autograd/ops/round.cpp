@@ -12,6 +12,7 @@ struct op::Round : UnaryOp<op::Round, kernels::Unary::round> {
     static void samples(Samples<Round>& s) {
         s.add("any", {}, {uniform({3, 5}, -3, 3)});
         s.add("empty", {}, {uniform({0, 2})});
+        tail_samples(s, -3, 3);
         s.fails("integers", {}, {i64({2})}, "floating");
     }
 };

@@ -30,6 +30,10 @@ void row_shapes(const Sample& sample) {
     sample("more than 16 lanes", Shape{1, 37});
     sample("more axes", Shape{2, 1, 2, 3});
     sample("no rows", Shape{0, 3});
+    sample("one short of a vector", Shape{2, 15});
+    sample("a vector", Shape{1, 16});
+    sample("one past a vector", Shape{1, 17});
+    sample("one past two vectors", Shape{1, 33});
 }
 
 template <class Op>

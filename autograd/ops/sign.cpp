@@ -11,6 +11,7 @@ struct op::Sign : UnaryOp<op::Sign, kernels::Unary::sign> {
     static void samples(Samples<Sign>& s) {
         s.add("any", {}, {uniform({3, 5}, -3, 3)});
         s.add("empty", {}, {uniform({0, 2})});
+        tail_samples(s, -3, 3);
         s.fails("integers", {}, {i64({2})}, "floating");
     }
 };

@@ -49,6 +49,8 @@ struct op::Sort {
         s.add("descending", {true, 5}, {distinct({2, 2, 5})});
         s.add("the three largest", {true, 3}, {distinct({2, 7})});
         s.add("one", {false, 1}, {distinct({3, 1})});
+        s.add("past two vectors", {false, 33}, {distinct({1, 33})});
+        s.extreme("tiny and huge", {true, 8}, {far_apart()});
         s.add("none taken", {true, 0}, {distinct({2, 3})});
         s.add("no rows", {false, 3}, {uniform({0, 3})});
         s.kink("equals", {true, 3}, {Tensor::of({1.0, 2.0, 2.0}, {3})},

@@ -21,6 +21,8 @@ struct op::Sqrt : UnaryOp<op::Sqrt, kernels::Unary::sqrt> {
         s.kink("x = 0", {}, {Tensor::of({0.0, 4.0}, {2})}, {Tensor::of({1.0, 1.0}, {2})},
                {Tensor::of({std::numeric_limits<double>::infinity(), 0.25}, {2})});
         s.add("empty", {}, {uniform({0, 2})});
+        tail_samples(s, 0.5, 2);
+        s.extreme("tiny and huge", {}, {far_apart(false)});
         s.fails("integers", {}, {i64({2})}, "floating");
     }
 };

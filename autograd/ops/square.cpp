@@ -17,6 +17,8 @@ struct op::Square : UnaryOp<op::Square, kernels::Unary::square> {
         s.add("any", {}, {uniform({3, 5})});
         s.add("zero", {}, {Tensor::zeros({2}, Dtype::f64)});
         s.add("empty", {}, {uniform({0, 2})});
+        tail_samples(s, -1, 1);
+        s.extreme("tiny and huge", {}, {far_apart()});
         s.fails("integers", {}, {i64({2})}, "floating");
     }
 };

@@ -64,6 +64,9 @@ struct op::Sum {
         s.add("first axis", {{0}}, {uniform({3, 5})});
         s.add("two axes apart", {{0, 2}}, {uniform({2, 3, 4})});
         s.add("more than 16 lanes", {{0}}, {uniform({37})});
+        s.add("columns past a vector", {{0}}, {uniform({3, 17})});
+        s.add("rows past two vectors", {{1}}, {uniform({2, 33})});
+        s.extreme("tiny and huge", {{0}}, {far_apart()});
         s.add("no axis", {{}}, {uniform({3})});
         s.add("nothing to add", {{0}}, {uniform({0, 3})});
         s.fails("no such axis", {{2}}, {f64({2, 3})}, "expected an axis");

@@ -34,6 +34,7 @@ struct op::SumTo {
         s.add("to a column", {{3, 1}}, {uniform({3, 4})});
         s.add("the middle", {{2, 1, 3}}, {uniform({2, 5, 3})});
         s.add("to a scalar", {{}}, {uniform({2, 17})});
+        s.add("columns past a vector", {{17}}, {uniform({3, 17})});
         s.add("nothing to add", {{3}}, {uniform({0, 3})});
         s.fails("a size that is not 1", {{2}}, {f64({4, 3})}, "shapes that broadcast");
     }
