@@ -11,13 +11,16 @@ constexpr double kAllowed = 1024 * 0x1p-53;
 constexpr std::size_t kFullJacobian = 20000;
 constexpr std::size_t kFullSecondOrder = 3000;
 constexpr int kProjections = 6;
+// Where a derivative cancels to nothing, as that of x / x, some units in the last place of what cancelled are
+// left.
+constexpr double kCancelled = 1.0 / 32;
 
 // A linear map in two ways: push(u) = J u, by dual numbers, and pull(v) = J^T v, what is being checked.
 struct LinearMap {
     std::size_t inputs, outputs;
     std::function<Vector(View u)> push;
     std::function<Vector(View v)> pull;
-    double unit = 0;  // of an element of J, if nothing cancels in it
+    double unit = 0;  // the size of an element of J in which nothing cancels
     Specs input_specs, output_specs;
     const char *input_letter, *output_letter;
 };
@@ -101,35 +104,33 @@ void compare_elements(const LinearMap& map, Judge& judge) {
         for (std::size_t j = 0; j < map.inputs; ++j) most = std::max(most, std::abs(columns[j][i]));
         row_largest.push_back(most);
     }
-    const double everywhere = largest(row_largest);
-    // All of it may cancel, as in x / x.
-    const double least = everywhere < 0x1p-40 * map.unit ? map.unit : 0;
     for (std::size_t i = 0; i < map.outputs; ++i)
         for (std::size_t j = 0; j < map.inputs; ++j)
-            judge.compare(
-                static_cast<std::ptrdiff_t>(i), static_cast<std::ptrdiff_t>(j), rows[i][j], columns[j][i],
-                std::max({std::abs(columns[j][i]), std::min(row_largest[i], column_largest[j]), least}));
+            judge.compare(static_cast<std::ptrdiff_t>(i), static_cast<std::ptrdiff_t>(j), rows[i][j],
+                          columns[j][i],
+                          std::max({std::abs(columns[j][i]), std::min(row_largest[i], column_largest[j]),
+                                    kCancelled * map.unit}));
 }
 
 // v^T J u for vectors of random signs, in which every element counts, and rows and columns at the edges.
 void compare_projections(const LinearMap& map, Judge& judge, int projections) {
     Random random(21);
+    const double least = kCancelled * map.unit;
+    const auto inputs = static_cast<double>(map.inputs), outputs = static_cast<double>(map.outputs);
     for (int k = 0; k < projections; ++k) {
         const Vector u = signs(map.inputs, random), v = signs(map.outputs, random);
         const Vector pushed = map.push(u), pulled = map.pull(v);
         const Sum exact(v, pushed), analytic(pulled, u);
-        judge.compare(
-            -1, -1, analytic.value, exact.value,
-            std::max({exact.size, analytic.size,
-                      map.unit * static_cast<double>(std::min(map.inputs, map.outputs)) * 0x1p-10}));
+        judge.compare(-1, -1, analytic.value, exact.value,
+                      std::max({exact.size, analytic.size, least * std::max(inputs, outputs)}));
         if (projections == 1) return;
         auto place = [&](std::size_t size) { return k == 0 ? 0 : (k == 1 ? size - 1 : random.below(size)); };
         const std::size_t i = place(map.outputs), j = place(map.inputs);
         const Sum row(map.pull(one_hot(map.outputs, i)), u), column(map.push(one_hot(map.inputs, j)), v);
         judge.compare(static_cast<std::ptrdiff_t>(i), -1, row.value, pushed[i],
-                      std::max(row.size, std::abs(pushed[i])));
+                      std::max({row.size, std::abs(pushed[i]), least * inputs}));
         judge.compare(-1, static_cast<std::ptrdiff_t>(j), pulled[j], column.value,
-                      std::max(column.size, std::abs(pulled[j])));
+                      std::max({column.size, std::abs(pulled[j]), least * outputs}));
     }
 }
 
@@ -160,6 +161,20 @@ Specs floating(const Specs& specs) {
         if (is_floating(spec.dtype)) result.push_back(spec);
     return result;
 }
+
+// Sizes that y = f(x), its Jacobian, and the derivative of <v, J> have if nothing cancels; 0 where sizes
+// differ too much for one number to say anything.
+struct Units {
+    double first = 0, second = 0;
+    Units(const OpFunction& function, const OpSample& sample, const SampleSet& set, double v = 1) {
+        for (const OpSample& extreme : set.extremes)
+            if (extreme.name == sample.name) return;
+        const double x = largest(function.point());
+        if (!(x > 0)) return;
+        first = largest(function.forward(function.point())) / x;
+        second = std::max(first, v * first / x);
+    }
+};
 
 Vector joined(Vector a, View b) {
     a.insert(a.end(), b.begin(), b.end());
@@ -203,13 +218,12 @@ void check_dual(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
                 return oracle.fail(
                     sample.name, str(place, " moves by ", standing.tangents[i], " while nothing else does"));
         }
-        const double size_of_x = largest(x);
         compare(oracle, sample.name,
                 {x.size(), y.size(),
                  [&](View u) {
                      return function.forward({x, Vector(u.begin(), u.end())}).tangents;
                  },
-                 [&](View v) { return function.vjp(x, v); }, size_of_x > 0 ? largest(y) / size_of_x : 0,
+                 [&](View v) { return function.vjp(x, v); }, Units(function, sample, set).first,
                  function.variable_specs(), floating(function.output_specs()), "x", "y"},
                 kFullJacobian);
     });
@@ -222,8 +236,6 @@ void check_dual_second_order(Oracle& oracle, const OpInfo& op, const SampleSet& 
         Vector v(function.outputs());
         for (double& value : v) value = random.sign() * (0.5 + random.unit());
         const Vector x_and_v = joined(function.point(), v);
-        const Vector gradient = function.gradient_of(View(x_and_v));
-        const double size_of_x = largest(function.point());
         Specs inputs = function.variable_specs();
         for (const Spec& spec : floating(function.output_specs())) inputs.push_back(spec);
         compare(oracle, sample.name,
@@ -233,8 +245,8 @@ void check_dual_second_order(Oracle& oracle, const OpInfo& op, const SampleSet& 
                          .tangents;
                  },
                  [&](View w) { return function.second(x_and_v, w); },
-                 size_of_x > 0 ? largest(gradient) / size_of_x : 0, inputs, function.variable_specs(),
-                 "(x,g)", "gradient of x"},
+                 Units(function, sample, set, largest(v)).second, inputs, function.variable_specs(), "(x,g)",
+                 "gradient of x"},
                 kFullSecondOrder);
     });
 }
@@ -251,13 +263,16 @@ void check_symmetry(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
         };
         const Vector x_and_v = joined(function.point(), lively(function.outputs()));
         const Vector still(function.outputs(), 0.0);
+        const double unit = Units(function, sample, set).second;
         auto hessian_times = [&](const Vector& u) {
             return function.gradient_of(OpFunction::Moving{x_and_v, joined(u, still)}).tangents;
         };
         for (int pair = 0; pair < kPairs; ++pair) {
             const Vector u = lively(function.point().size()), w = lively(function.point().size());
             const Sum a(u, hessian_times(w)), b(w, hessian_times(u));
-            const double scale = std::max(a.size, b.size), error = std::abs(a.value - b.value);
+            const double scale =
+                std::max({a.size, b.size, kCancelled * unit * static_cast<double>(u.size())});
+            const double error = std::abs(a.value - b.value);
             if (scale > 0) oracle.measured(error / scale, kAllowed);
             if (!(error <= kAllowed * scale))
                 return oracle.fail(sample.name, str("u^T H w is ", a.value, " and w^T H u is ", b.value,

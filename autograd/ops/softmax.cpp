@@ -27,8 +27,8 @@ struct op::Softmax {
         row_shapes([&](std::string text, const Shape& shape) {
             s.add(std::move(text), {}, {uniform(shape, -2, 2)});
         });
-        s.extreme("tiny, huge and far apart", {},
-                  {Tensor::of({1e30, 0.0, -1e30, 1e-30, 2e-30, 700.0, -700.0, 3.0}, {2, 4})});
+        s.extreme("tiny, and far apart", {},
+                  {Tensor::of({1e30, 0.0, -1e30, 1e-30, 1e-30, 2e-30, -3e-30, 0.0}, {2, 4})});
         row_errors(s, {});
     }
 };

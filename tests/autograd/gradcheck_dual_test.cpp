@@ -5,6 +5,7 @@
 #include "autograd/ops/arithmetic.hpp"
 #include "autograd/ops/control.hpp"
 #include "autograd/ops/shaping.hpp"
+#include "autograd/tape.hpp"
 
 #include <catch2/catch.hpp>
 #include <map>
