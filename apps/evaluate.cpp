@@ -2,6 +2,7 @@
 
 #include "apps/command.hpp"
 #include "apps/evaluation_run.hpp"
+#include "apps/gradcheck_model.hpp"
 #include "base/error.hpp"
 #include "base/suggest.hpp"
 
@@ -71,9 +72,20 @@ int evaluate_model(const EvaluateOptions& options) {
                                               .quiet = options.quiet},
                                              attacks);
     report.results.run.emplace_back("suite", suite.name);
+    bool followed_gradients = true;
+    if (options.gradient_audit > 0) {
+        const GradientAudit audit = audit_model({.model = options.model,
+                                                 .data = options.data,
+                                                 .images = options.gradient_audit,
+                                                 .seed = options.seed,
+                                                 .json = {},
+                                                 .quiet = options.quiet});
+        followed_gradients = audit.verdict() != gradcheck::Verdict::fail;
+        report.results.run.emplace_back("gradient audit", audit.text());
+    }
     write_results(options.run + "/results.json", report.results);
     std::cout << "written to " << options.run << ": results.json, witnesses/\n";
-    return report.pass() ? kDone : kCheckFailed;
+    return report.pass() && followed_gradients ? kDone : kCheckFailed;
 }
 
 }  // namespace microtome::apps

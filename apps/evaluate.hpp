@@ -15,6 +15,7 @@ struct EvaluateOptions {
     int64_t batch = 32;
     int64_t n = 0;  // images; 0: the suite's own number
     uint64_t seed = 0;
+    int64_t gradient_audit = 0;  // images on which the gradients that attacks follow are checked
     std::vector<std::string> malignant{"*_aca", "*_scc"};  // patterns of class names
     bool quiet = false;
 };

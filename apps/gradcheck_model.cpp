@@ -42,13 +42,10 @@ std::string json_of(const GradientAudit& audit, const GradcheckModelOptions& opt
 
 }  // namespace
 
-int check_model_gradients(const GradcheckModelOptions& options) {
+GradientAudit audit_model(const GradcheckModelOptions& options) {
     if (options.images < 1 || options.steps < 1)
         throw OptionsError("gradcheck", str("expected 1 image and 1 step or more, got ", options.images,
                                             " and ", options.steps));
-    std::optional<AtomicFile> file;  // opened first, so that a wrong path is found out before the work
-    if (!options.json.empty()) file.emplace(options.json);
-
     LoadedModel loaded = load_model(options.model);
     const EvaluationImages chosen =
         choose_images(options.data, options.model, loaded.card, options.images, options.seed);
@@ -57,23 +54,30 @@ int check_model_gradients(const GradcheckModelOptions& options) {
     const std::optional<Batch> batch = loader->next();
     if (!batch) throw FormatError(options.data, "expected images, got none");
 
-    InterruptGuard guard;
     const GradientAudit audit =
         audit_gradients(*loaded.model, loaded.card.options, *batch,
                         {.attack = {.epsilon = options.epsilon, .steps = options.steps, .seed = options.seed},
                          .progress = ProgressOptions::detect(options.quiet)});
     if (!options.quiet) {
-        std::printf(
-            "%s, %s; pgd, epsilon %.4g, %lld steps; the gradient in f64 against dual numbers, and in f32\n",
-            options.model.c_str(), chosen.which.c_str(), options.epsilon,
-            static_cast<long long>(options.steps));
+        std::printf("gradients of %s on %s, where pgd with epsilon %.4g goes in %lld steps\n",
+                    options.model.c_str(), chosen.which.c_str(), options.epsilon,
+                    static_cast<long long>(options.steps));
         for (const AuditedPoint& point : audit.points)
-            std::printf("    image %-6lld step %-3lld exact %.1e   f32 %.1e of %.1e   signs %7.3f %%   %s\n",
+            std::printf("    image %-6lld step %-3lld f64 %.1e   f32 %.1e of %.1e   signs %7.3f %%   %s\n",
                         static_cast<long long>(point.id), static_cast<long long>(point.step),
                         point.worst().relative_error, point.f32_error, point.f32_bound,
                         100 * point.sign_agreement, gradcheck::name_of(point.verdict()));
     }
     std::printf("%s (%.1f s)\n", audit.text().c_str(), audit.seconds);
+    std::fflush(stdout);
+    return audit;
+}
+
+int check_model_gradients(const GradcheckModelOptions& options) {
+    std::optional<AtomicFile> file;  // opened first, so that a wrong path is found out before the work
+    if (!options.json.empty()) file.emplace(options.json);
+    InterruptGuard guard;
+    const GradientAudit audit = audit_model(options);
     if (file) {
         file->write(json_of(audit, options));
         file->commit();

@@ -1,6 +1,8 @@
 // `microtome gradcheck --model`: is what an attack on this model follows the gradient?
 #pragma once
 
+#include "evaluation/gradient_audit.hpp"
+
 #include <cstdint>
 #include <string>
 
@@ -16,8 +18,10 @@ struct GradcheckModelOptions {
     bool quiet = false;
 };
 
-// Prints a line for each place and the verdict, and writes the places. Returns an ExitStatus: done only if
-// the verdict is pass. Throws what loading a model and a set of images throws.
+// Prints a line for each place and the verdict. Throws what loading a model and a set of images throws.
+GradientAudit audit_model(const GradcheckModelOptions& options);
+
+// The same, and writes the places. Returns an ExitStatus: done only if the verdict is pass.
 int check_model_gradients(const GradcheckModelOptions& options);
 
 }  // namespace microtome::apps
