@@ -47,9 +47,9 @@ struct ErrorCase {
 
 struct SampleSet {
     std::vector<OpSample> samples;
-    std::vector<OpSample> extremes;
     std::vector<KinkCase> kinks;
     std::vector<ErrorCase> errors;
+    std::vector<OpSample> extremes{};
 };
 
 template <class Op>

@@ -67,14 +67,34 @@ bool is_linear(const OneVariable& f, Random& random, double allowed) {
     return scale > 0;
 }
 
+bool is_empty(const OpFunction& function) {
+    return function.point().empty() || function.outputs() == 0;
+}
+double precision_of(const OpFunction& function) {
+    return function.double_only() ? 1 : kSingle;
+}
+
 }  // namespace
 
-void check_adjoint(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
+std::string reason_without_adjoint(const OpInfo& op, const SampleSet& set) {
     Random random(41);
     for (const OpSample& sample : set.samples) {
         const OpFunction function(op, sample);
-        if (function.point().empty() || function.outputs() == 0) continue;
-        const double precision = function.double_only() ? 1 : kSingle;
+        if (is_empty(function)) continue;
+        for (std::size_t k = 0; k < function.variables(); ++k) {
+            const OneVariable f(function, k);
+            if (f.size() > 0 && is_linear(f, random, kLinear * precision_of(function))) return "";
+        }
+    }
+    return "linear in no input";
+}
+
+void check_adjoint(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
+    Random random(40 + oracle.seed());
+    for (const OpSample& sample : set.samples) {
+        const OpFunction function(op, sample);
+        if (is_empty(function)) continue;
+        const double precision = precision_of(function);
         bool counted = false;
         for (std::size_t k = 0; k < function.variables(); ++k) {
             const OneVariable f(function, k);

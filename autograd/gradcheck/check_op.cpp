@@ -21,8 +21,8 @@ SampleSet selected(const OpInfo& op, const Selection& selection) {
             for (const auto& item : items) names.push_back(item.name);
             std::erase_if(items, [&](const auto& item) { return item.name != selection.sample; });
         };
-        keep(set.samples), keep(set.kinks), keep(set.errors);
-        if (set.samples.empty() && set.kinks.empty() && set.errors.empty()) {
+        keep(set.samples), keep(set.kinks), keep(set.errors), keep(set.extremes);
+        if (set.samples.empty() && set.kinks.empty() && set.errors.empty() && set.extremes.empty()) {
             const std::string meant = closest_name(selection.sample, names);
             throw OptionsError("gradcheck",
                                str("expected a sample of ", op.name, ", got '", selection.sample, "'"),

@@ -37,9 +37,8 @@ struct Failure {
 //   finite differences  the vjp, in f64: full Jacobian and a random cotangent, or projections
 //   second order        the map (x, cotangent) -> vjp by finite differences through nested tapes; where there
 //                       is none, asking for it is a TapeError
-//   dual                the vjp, in f64, against J u of the op run on dual numbers: exact, and with the same
-//   bits
-//                       in the values; element by element, or projections
+//   dual                the vjp, in f64, against J u of the op run on dual numbers, which is exact and has
+//                       f64's bits in its values; element by element, or projections
 //   dual second order   the vjp run on dual numbers against its own vjp through nested tapes
 //   symmetry            u^T H w = w^T H u for the derivative H of the vjp by its point
 //   adjoint             <v, f(u)> = <vjp(v), u> for inputs in which the op is linear, or affine

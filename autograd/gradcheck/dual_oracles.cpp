@@ -68,16 +68,23 @@ class Judge {
         ++wrong_;
         if (wrong_ > 1 && !(error / scale > worst_)) return;
         worst_ = error / scale;
-        std::ostringstream text;
-        text.precision(17);
-        text << "d " << element_name(output, map_.output_letter, map_.output_specs) << " / d "
-             << element_name(input, map_.input_letter, map_.input_specs) << ", analytic " << analytic
-             << ", exact " << exact;
-        worst_text_ = text.str();
+        worst_failure_ = {sample_,
+                          "",
+                          str("d ", element_name(output, map_.output_letter, map_.output_specs), " / d ",
+                              element_name(input, map_.input_letter, map_.input_specs)),
+                          analytic,
+                          exact,
+                          kAllowed * scale};
     }
 
     void finish() {
-        if (wrong_ > 0) oracle_.fail(sample_, str(wrong_, " of ", compared_, ": ", worst_text_));
+        if (wrong_ == 0) return;
+        std::ostringstream text;
+        text.precision(17);
+        text << wrong_ << " of " << compared_ << ": " << worst_failure_.where << ", analytic "
+             << worst_failure_.analytic << ", exact " << worst_failure_.numeric;
+        worst_failure_.text = text.str();
+        oracle_.fail(worst_failure_);
     }
 
   private:
@@ -86,7 +93,7 @@ class Judge {
     const LinearMap& map_;
     std::size_t compared_ = 0, wrong_ = 0;
     double worst_ = 0;
-    std::string worst_text_;
+    Failure worst_failure_;
 };
 
 // Element by element. An element that cancels, as those of a softmax do, has the rounding of its larger
@@ -113,8 +120,8 @@ void compare_elements(const LinearMap& map, Judge& judge) {
 }
 
 // v^T J u for vectors of random signs, in which every element counts, and rows and columns at the edges.
-void compare_projections(const LinearMap& map, Judge& judge, int projections) {
-    Random random(21);
+void compare_projections(const LinearMap& map, Judge& judge, int projections, uint64_t seed) {
+    Random random(20 + seed);
     const double least = kCancelled * map.unit;
     const auto inputs = static_cast<double>(map.inputs), outputs = static_cast<double>(map.outputs);
     for (int k = 0; k < projections; ++k) {
@@ -139,9 +146,9 @@ void compare(Oracle& oracle, const std::string& sample, const LinearMap& map, st
     Judge judge(oracle, sample, map);
     if (map.inputs * map.outputs <= full) {
         compare_elements(map, judge);
-        compare_projections(map, judge, 1);
+        compare_projections(map, judge, 1, oracle.seed());
     } else {
-        compare_projections(map, judge, kProjections);
+        compare_projections(map, judge, kProjections, oracle.seed());
     }
     judge.finish();
 }
@@ -232,7 +239,7 @@ void check_dual(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
 void check_dual_second_order(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
     oracle.each(on_duals(op, set).samples, [&](const OpSample& sample) {
         const OpFunction function(op, sample);
-        Random random(7);
+        Random random(6 + oracle.seed());
         Vector v(function.outputs());
         for (double& value : v) value = random.sign() * (0.5 + random.unit());
         const Vector x_and_v = joined(function.point(), v);
@@ -255,7 +262,7 @@ void check_symmetry(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
     constexpr int kPairs = 3;
     oracle.each(on_duals(op, set).samples, [&](const OpSample& sample) {
         const OpFunction function(op, sample);
-        Random random(31);
+        Random random(30 + oracle.seed());
         auto lively = [&](std::size_t size) {
             Vector result(size);
             for (double& value : result) value = random.sign() * (0.5 + random.unit());

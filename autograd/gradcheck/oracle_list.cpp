@@ -20,6 +20,22 @@ std::string kinked(const OpInfo& op, const SampleSet& set) {
     return !hole.empty() ? hole : set.kinks.empty() ? "smooth" : "";
 }
 
+std::string on_duals(const OpInfo& op, const SampleSet& set) {
+    const std::string hole = differentiable(op, set);
+    return hole.empty() ? reason_without_dual(op, set) : hole;
+}
+
+std::string twice_on_duals(const OpInfo& op, const SampleSet& set) {
+    if (op.vjp && op.second_order == SecondOrder::none)
+        return str("no second order: ", op.second_order_reason);
+    return on_duals(op, set);
+}
+
+std::string linear(const OpInfo& op, const SampleSet& set) {
+    const std::string hole = differentiable(op, set);
+    return hole.empty() ? reason_without_adjoint(op, set) : hole;
+}
+
 std::string refuses(const OpInfo&, const SampleSet& set) {
     return set.errors.empty() ? "takes any input" : "";
 }
@@ -33,6 +49,10 @@ const std::vector<OracleInfo>& oracles() {
         {"forward", false, always, check_forward},
         {"finite differences", true, differentiable, check_first_order},
         {"second order", true, differentiable, check_second_order},
+        {"dual", true, on_duals, check_dual},
+        {"dual second order", true, twice_on_duals, check_dual_second_order},
+        {"symmetry", true, twice_on_duals, check_symmetry},
+        {"adjoint", true, linear, check_adjoint},
         {"needs", false, differentiable, check_needs},
         {"cotangents", true, differentiable, check_cotangents},
         {"kink", true, kinked, check_kinks},

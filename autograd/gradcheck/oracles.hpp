@@ -114,5 +114,7 @@ std::string reason_without_dual(const OpInfo&, const SampleSet&);
 // Without any derivative but the one being checked: adjoint_oracle.cpp. Looks at the samples in which the op
 // is linear in a variable.
 void check_adjoint(Oracle&, const OpInfo&, const SampleSet&);
+// Why there is none; empty if there is one.
+std::string reason_without_adjoint(const OpInfo&, const SampleSet&);
 
 }  // namespace microtome::gradcheck

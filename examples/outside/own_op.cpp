@@ -27,7 +27,7 @@ struct LeakyRelu {
     }
 
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext&) {
-        visit_f32_f64("leaky_relu", in[0].dtype(), [&]<class T>() {
+        visit_floating("leaky_relu", in[0].dtype(), [&]<class T>() {
             auto x = in[0].data<T>();
             auto y = out[0].mutable_data<T>();
             const T slope = static_cast<T>(a.slope);
