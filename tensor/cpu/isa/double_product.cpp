@@ -9,6 +9,12 @@ constexpr int kLanes = kWidth / 2;
 typedef double Doubles __attribute__((vector_size(kLanes * sizeof(double))));
 typedef double UnalignedDoubles __attribute__((vector_size(kLanes * sizeof(double)), aligned(8)));
 
+MICROTOME_INLINE Doubles load_doubles(const double* p) {
+    return *reinterpret_cast<const UnalignedDoubles*>(p);
+}
+MICROTOME_INLINE void store(double* p, Doubles v) {
+    *reinterpret_cast<UnalignedDoubles*>(p) = v;
+}
 MICROTOME_INLINE Doubles fma(Doubles a, Doubles b, Doubles c) {
 #if defined(__AVX512F__)
     return (Doubles)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
@@ -28,8 +34,7 @@ MICROTOME_INLINE void part(int64_t k, const double* a, const double* b, double* 
     Doubles sum[kHeight][kVectors] = {};
     for (int64_t i = 0; i < k; ++i, a += kDoubleRows, b += kDoubleColumns) {
         Doubles right[kVectors];
-        for (int v = 0; v < kVectors; ++v)
-            right[v] = *reinterpret_cast<const UnalignedDoubles*>(b + v * kLanes);
+        for (int v = 0; v < kVectors; ++v) right[v] = load_doubles(b + v * kLanes);
         for (int r = 0; r < kHeight; ++r) {
             const Doubles left = a[r] - Doubles{};
             for (int v = 0; v < kVectors; ++v) sum[r][v] = fma(left, right[v], sum[r][v]);
@@ -37,8 +42,8 @@ MICROTOME_INLINE void part(int64_t k, const double* a, const double* b, double* 
     }
     for (int r = 0; r < kHeight; ++r)
         for (int v = 0; v < kVectors; ++v) {
-            auto* to = reinterpret_cast<UnalignedDoubles*>(c + r * kDoubleColumns + v * kLanes);
-            *to = add ? *to + sum[r][v] : sum[r][v];
+            double* to = c + r * kDoubleColumns + v * kLanes;
+            store(to, add ? load_doubles(to) + sum[r][v] : sum[r][v]);
         }
 }
 
