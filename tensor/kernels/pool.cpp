@@ -81,8 +81,9 @@ struct Inside {
     }
 };
 
-void max_window(const double* const* pixels, const uint8_t* numbers, int64_t count, int64_t channels,
-                double* y, uint8_t* winner) {
+template <class T>
+void max_window(const T* const* pixels, const uint8_t* numbers, int64_t count, int64_t channels, T* y,
+                uint8_t* winner) {
     for (int64_t c = 0; c < channels; ++c) {
         int64_t best = 0;
         for (int64_t t = 1; t < count; ++t)
@@ -120,11 +121,12 @@ bool side_by_side(const PoolShape& s) {
            std::max({s.pad_top, s.pad_bottom, s.pad_left, s.pad_right}) == 0;
 }
 
-void unpool_line(const PoolShape& s, const double* g, const uint8_t* winner, double* top, double* bottom) {
+template <class T>
+void unpool_line(const PoolShape& s, const T* g, const uint8_t* winner, T* top, T* bottom) {
     for (int64_t j = 0; j < s.ow; ++j, top += 2 * s.c, bottom += 2 * s.c, g += s.c, winner += s.c) {
-        double* const pixels[4] = {top, top + s.c, bottom, bottom + s.c};
+        T* const pixels[4] = {top, top + s.c, bottom, bottom + s.c};
         for (int t = 0; t < 4; ++t)
-            for (int64_t c = 0; c < s.c; ++c) pixels[t][c] = winner[c] == t ? 0.0 + g[c] : 0.0;
+            for (int64_t c = 0; c < s.c; ++c) pixels[t][c] = winner[c] == t ? T(0) + g[c] : T(0);
     }
 }
 void unpool_line(const PoolShape& s, const float* g, const uint8_t* winner, float* top, float* bottom) {
