@@ -15,11 +15,11 @@ namespace {
 
 enum class Mistake {
     none,
-    factor,       // a layer's gradient is 1 % too long
-    hair,         // or 1e-8
-    sign_of_one,  // that of one pixel is turned round
-    single,       // right in f64, wrong in f32
-    dead,         // no gradient arrives
+    factor,         // a layer's gradient is 1 % too long
+    hair,           // or 1e-8
+    sign_of_pixel,  // that of one inner pixel is turned round
+    single,         // right in f64, wrong in f32
+    dead,           // no gradient arrives
 };
 
 // Two convolutions and a dense layer; what comes back through the first ReLU has the mistake.
@@ -39,11 +39,12 @@ class Net : public Module {
             case Mistake::hair: return with(1 + 1e-8);
             case Mistake::single: return x.dtype() == Dtype::f32 ? with(1.01) : x;
             case Mistake::dead: return with(0);
-            case Mistake::sign_of_one:
+            case Mistake::sign_of_pixel:
                 return replace_gradient(x, as_it_is, [](const Tensor& t) {
                     Tensor turned = Tensor::full(t.shape(), 1, t.dtype());
-                    visit_floating("test", t.dtype(),
-                                   [&]<class T>() { turned.mutable_data<T>()[40] = T(-1); });
+                    visit_floating("test", t.dtype(), [&]<class T>() {
+                        for (std::size_t c = 0; c < 4; ++c) turned.mutable_data<T>()[160 + c] = T(-1);
+                    });
                     return t * turned;
                 });
             case Mistake::none: break;
@@ -92,7 +93,7 @@ TEST_CASE("the gradient an attack follows, audited where it goes", "[evaluation]
 }
 
 TEST_CASE("planted wrong gradients fail the audit", "[evaluation][audit]") {
-    for (Mistake mistake : {Mistake::factor, Mistake::hair, Mistake::sign_of_one, Mistake::single}) {
+    for (Mistake mistake : {Mistake::factor, Mistake::hair, Mistake::sign_of_pixel, Mistake::single}) {
         const GradientAudit result = audit(mistake);
         INFO(static_cast<int>(mistake) << ": " << result.text());
         CHECK(result.verdict() == Verdict::fail);
