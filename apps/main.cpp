@@ -200,6 +200,9 @@ class CommandLine {
         add_judged(command, evaluate_.model, evaluate_.data, evaluate_.batch, evaluate_.n, evaluate_.seed,
                    evaluate_.malignant);
         command->add_option("--suite", evaluate_.suite, "quick or standard")->capture_default_str();
+        command->add_option(
+            "--gradient-audit", evaluate_.gradient_audit,
+            "check the gradients that attacks follow on so many images, as gradcheck --model");
         command->add_option("--out", evaluate_.run, "folder for results.json and the images that were fooled")
             ->type_name("RUN")
             ->required();
