@@ -28,9 +28,9 @@ inline std::string stored_zip(const std::vector<std::pair<std::string, std::stri
             ::crc32(0, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size())) ^
             writing.crc_flip;
         const uint64_t size = bytes.size() + static_cast<uint64_t>(writing.more), at = archive.size();
-        auto header = [&](uint64_t shown, uint64_t extra) {
+        auto header = [&, length = name.size()](uint64_t shown, uint64_t extra) {
             return number(45, 2) + number(0, 8) + number(crc, 4) + number(shown, 4) + number(shown, 4) +
-                   number(name.size(), 2) + number(extra, 2);
+                   number(length, 2) + number(extra, 2);
         };
         const std::string other = number(0x4242, 2) + number(3, 2) + "abc";  // a field of no interest
         const std::string extra = writing.large ? other + number(1, 2) + number(24, 2) + number(size, 8) +

@@ -63,11 +63,10 @@ const cpu::PoolTable& pool_kernels() {
 #endif
 }
 
-// Whether x takes the place of the largest so far. A NaN does. Without a branch, so that loops over it become
-// vectors.
+// Whether x takes the place of the largest so far. A NaN does.
 template <class T>
 bool beats(T x, T most) {
-    return (x > most) | (x != x);
+    return x > most || x != x;
 }
 
 // The pixels of one window that lie inside the image, rows and columns counted within the window.
