@@ -3,6 +3,7 @@
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
 #include "data/exif.hpp"
+#include "data/jpeg.hpp"
 #include "data/orientation.hpp"
 
 #include <algorithm>
@@ -109,6 +110,7 @@ Tensor read_image(const std::string& path) {
 
 Tensor decode_image(std::string_view bytes, const std::string& name) {
     if (bytes.empty()) throw FormatError(name, "expected an image, got an empty file");
+    require_sound_huffman_tables(bytes, name);
     Stream stream(bytes);
     const stbi_io_callbacks callbacks{Stream::read, Stream::skip, Stream::at_end};
     int width = 0, height = 0, channels = 0;

@@ -153,3 +153,34 @@ TEST_CASE("what no PNG can show is not written", "[data][image]") {
     CHECK(folder.names().empty());
     CHECK_THROWS_AS(write_png(folder / "missing/x.png", Tensor::zeros({4, 4, 3})), IoError);
 }
+
+TEST_CASE("a JPEG's Huffman tables must be sound", "[data][image]") {
+    const std::string good = encoded("jpeg");
+    REQUIRE_NOTHROW(decode_image(good, "x"));
+    const std::size_t table = good.find("\xff\xc4");  // length in 2 bytes, class, 16 counts
+    REQUIRE(table != std::string::npos);
+    auto refused = [&](const std::string& bytes) {
+        CHECK_THROWS_AS(decode_image(bytes, "x"), FormatError);
+        CHECK_THROWS_WITH(decode_image(bytes, "x"), Contains("Huffman table"));
+    };
+    for (int length : {1, 8, 16}) {  // 255 codes of one bit, of 8, ...
+        std::string bad = good;
+        bad[table + 4 + static_cast<std::size_t>(length)] = '\xff';
+        refused(bad);
+        // Also where the mark is stretched, bytes are lost between segments, or it follows a scan.
+        bad.insert(table, "\xff\xff");
+        refused(bad);
+        bad.insert(table, "junk");
+        refused(bad);
+        refused(good.substr(0, good.size() - 2) + bad.substr(table));
+    }
+    std::string long_one = good;  // 257 codes of 16 bits, and as many values
+    long_one.insert(
+        table, std::string("\xff\xc4\1\x14\0", 5) + std::string(14, '\0') + "\2\xff" + std::string(257, 'x'));
+    refused(long_one);
+    // The same bytes in a comment are no table.
+    std::string comment = good;
+    comment.insert(2, "\xff\xfe" + std::string("\0\x19", 2) + "\xff\xc4" + std::string("\0\x15\0", 3) +
+                          std::string(16, '\xff') + "..");
+    CHECK(identical(decode_image(comment, "x"), decode_image(good, "x")));
+}
