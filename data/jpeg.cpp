@@ -7,7 +7,7 @@
 namespace microtome {
 namespace {
 
-constexpr uint8_t kMark = 0xff, kStartOfImage = 0xd8, kEndOfImage = 0xd9, kHuffmanTables = 0xc4;
+constexpr uint8_t kMark = 0xff, kEndOfImage = 0xd9, kHuffmanTables = 0xc4;
 constexpr std::size_t kLengths = 16, kMostCodes = 256;
 
 uint8_t byte(std::string_view text, std::size_t at) {
@@ -47,10 +47,10 @@ void require_sound(std::string_view tables, const std::string& name) {
 }  // namespace
 
 void require_sound_huffman_tables(std::string_view file, const std::string& name) {
-    if (file.size() < 2 || byte(file, 0) != kMark || byte(file, 1) != kStartOfImage) return;
+    if (file.empty() || byte(file, 0) != kMark) return;
     // From mark to mark. Between segments decoders pass over what is none, and scans have marks only where
     // they end.
-    std::size_t at = 2;
+    std::size_t at = 0;
     while ((at = file.find(static_cast<char>(kMark), at)) < file.size() - 1) {
         const uint8_t kind = byte(file, ++at);
         if (kind == kMark) continue;  // marks may be stretched

@@ -167,6 +167,7 @@ TEST_CASE("a JPEG's Huffman tables must be sound", "[data][image]") {
         std::string bad = good;
         bad[table + 4 + static_cast<std::size_t>(length)] = '\xff';
         refused(bad);
+        refused("\xff\xff" + bad);
         // Also where the mark is stretched, bytes are lost between segments, or it follows a scan.
         bad.insert(table, "\xff\xff");
         refused(bad);
