@@ -9,9 +9,9 @@
 
 namespace microtome::kernels {
 
-// T is float (fast), double or Dual (for checks). Activations are NHWC, filters OHWI; see ConvShape for the shapes.
-// Outputs may not overlap inputs. As for matmul, the bits depend on the geometry of one image alone; those of
-// the weight gradient, a sum over images, on the geometry of the batch.
+// T is float (fast), double or Dual (for checks). Activations are NHWC, filters OHWI; see ConvShape for the
+// shapes. Outputs may not overlap inputs. As for matmul, the bits depend on the geometry of one image alone;
+// those of the weight gradient, a sum over images, on the geometry of the batch.
 
 // y (N, OH, OW, O) from x (N, H, W, C) and w (O, KH, KW, C/groups).
 template <class T>

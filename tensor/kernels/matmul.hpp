@@ -9,10 +9,10 @@
 
 namespace microtome::kernels {
 
-// c = a b for every matrix of the batch, then the epilogue; T is float (fast), double or Dual (for checks). The
-// pointers may lead into the middle of a tensor. c may not overlap a or b, nor its own matrices each other.
-// A transposed c is the product of the transposes, and takes no bias. The order of summation is that of
-// tensor/reference/ordered_sum.hpp: the bits depend neither on threads, nor on the instruction set, nor on
+// c = a b for every matrix of the batch, then the epilogue; T is float (fast), double or Dual (for checks).
+// The pointers may lead into the middle of a tensor. c may not overlap a or b, nor its own matrices each
+// other. A transposed c is the product of the transposes, and takes no bias. The order of summation is that
+// of tensor/reference/ordered_sum.hpp: the bits depend neither on threads, nor on the instruction set, nor on
 // the rest of the batch.
 template <class T>
 void matmul(const MatmulShape& shape, const T* a, const T* b, T* c, const KernelContext& context,

@@ -24,7 +24,7 @@ TEST_CASE("gradcheck --model gives a verdict on a model file", "[apps][audit]") 
     save_model(model, *net, card);
 
     const Outcome outcome = run_program("gradcheck --model " + model + " --data " + data +
-                                    " --images 2 --steps 4 --json " + (folder / "audit.json"));
+                                        " --images 2 --steps 4 --json " + (folder / "audit.json"));
     INFO(outcome.output);
     CHECK(outcome.status == 0);
     CHECK_THAT(outcome.output, Contains("pass: at 6 places that the attack visits"));
@@ -44,7 +44,7 @@ TEST_CASE("gradcheck --model gives a verdict on a model file", "[apps][audit]") 
     CHECK(run_program("gradcheck --model " + (folder / "none") + " --data " + data).status == 3);
 
     const Outcome evaluated = run_program("evaluate --model " + model + " --data " + data + " --n 4 --out " +
-                                      (folder / "run") + " --gradient-audit 1");
+                                          (folder / "run") + " --gradient-audit 1");
     INFO(evaluated.output);
     CHECK_THAT(evaluated.output, Contains("pass: at 3 places"));
     std::ifstream results(folder / "run/results.json");
