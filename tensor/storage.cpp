@@ -36,7 +36,7 @@ class CpuAllocator {
         } else {
             // Work whose sizes repeat finds its blocks again. Where sizes go on changing, what is kept for
             // those of before must not pile up.
-            if (use_.cached + use_.current + rounded > most_ + most_ / 2 + kSpare) release_kept();
+            if (use_.cached + use_.current + rounded > 4 * most_ + kSpare) release_kept();
             block = fresh(rounded);
         }
         use_.current += bytes;

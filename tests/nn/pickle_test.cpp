@@ -66,7 +66,7 @@ TEST_CASE("numbers, texts, lists and dictionaries of a pickle", "[nn][pickle]") 
     CHECK(tuple.root->items[0]->items[1]->integer == 2);
     CHECK(tuple.root->items[1]->integer == 1);
     // OrderedDict([("a", 1)]), then its attributes.
-    Pickle ordered = pickle("ccollections\nOrderedDict\n](X\1\0\0\0aK\1\x86"s + "e\x85R}b");
+    Pickle ordered = pickle("ccollections\nOrderedDict\n](X\1\0\0\0aK\1\206e\205R}b"s);
     CHECK(ordered.root->kind == Kind::dictionary);
     CHECK(ordered.root->items[1]->integer == 1);
 }
