@@ -38,8 +38,8 @@ class Storage {
 };
 
 // What the tensors of a device hold: bytes asked for and not yet released, and the most that ever was since
-// the last reset. Blocks kept for reuse are not counted; with what tensors hold they stay below one and a
-// half times the most that tensors ever held, and 64 MiB. release_cached_memory() gives them back.
+// the last reset. Blocks kept for reuse are not counted; with what tensors hold they stay below four
+// times the most that tensors ever held, and 64 MiB. release_cached_memory() gives them back.
 struct MemoryUse {
     std::size_t current = 0;
     std::size_t peak = 0;
