@@ -169,8 +169,9 @@ void direct(const Direct& problem, const KernelContext& context) {
         d.y.image_stride == s.grid_h * d.y.stride_h)
         return one_line(d, context);
 
-    const bool in_place = products(s) == 0 || (d.x.plain() && is_inside(s));  // without taps nothing is read
-    const int64_t line = (in_place ? s.width : band_columns(s)) * s.channels;
+    const bool empty = products(s) == 0;  // then nothing is read
+    const bool in_place = d.x.plain() && is_inside(s);
+    const int64_t line = empty ? 0 : (in_place ? s.width : band_columns(s)) * s.channels;
     const int64_t grid_h = d.pool ? s.grid_h / 2 * 2 : s.grid_h,
                   grid_w = d.pool ? s.grid_w / 2 * 2 : s.grid_w;
     if (grid_h * grid_w == 0) return;
@@ -183,11 +184,10 @@ void direct(const Direct& problem, const KernelContext& context) {
     const Job job(d, line);
     parallel_tasks(d.images * bands, context.threads, [&](int64_t task, int thread) {
         const int64_t n = task / bands, first = task % bands * lines, end = std::min(first + lines, grid_h);
-        const float* x;
-        if (in_place) {
-            x = d.x.data +
-                ((n * s.height + first * s.step_h + s.origin_h) * s.width + s.origin_w) * s.channels;
-        } else {
+        const float* x = d.x.data;
+        if (in_place && !empty)
+            x += ((n * s.height + first * s.step_h + s.origin_h) * s.width + s.origin_w) * s.channels;
+        if (!in_place && !empty) {
             float* band = work + thread * band_floats(s);
             load_band(d.x, s, n, first * s.step_h + s.origin_h, band_lines(s, end - first), s.origin_w,
                       band_columns(s), band);
