@@ -47,7 +47,7 @@ test-clang: ## the same tests, compiled by clang at -O3
 	@$(call check,clang)
 
 bench: ## measure the matrix product beside OpenBLAS and the processor's peak
-	@$(call need,$(packages) libopenblas-dev)
+	@$(call need,$(packages) libopenblas0-pthread)
 	@$(configure)
 	@cmake --build $(build) -j $(JOBS) --target microtome_program
 	@$(build)/microtome bench --suite gemm $(ARGS)

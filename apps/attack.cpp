@@ -35,6 +35,7 @@ int attack(const AttackCommand& options) {
                                                     .witnesses = options.save,
                                                     .witnesses_seen = options.save,
                                                     .keep_all = true,
+                                                    .exact = options.exact,
                                                     .quiet = options.quiet},
                                                    attacks);
     if (file) {

@@ -20,6 +20,7 @@ struct AttackCommand {
     std::vector<std::string> malignant{"*_aca", "*_scc"};  // patterns of class names
     std::string save;                                      // folder for the attacked images; empty: none
     std::string json;                                      // file for the results; empty: none
+    bool exact = false;                                    // the tape's bits, more slowly
     bool quiet = false;
 };
 

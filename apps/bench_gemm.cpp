@@ -7,14 +7,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <dlfcn.h>
 #include <functional>
 #include <iomanip>
 #include <memory>
 #include <set>
-
-#if defined(MICROTOME_OPENBLAS)
-#include <cblas.h>
-#endif
 
 namespace microtome::apps {
 namespace {
@@ -29,9 +26,26 @@ float* values(const std::shared_ptr<Storage>& storage) {
     return reinterpret_cast<float*>(storage->data());
 }
 
+// OpenBLAS where it is installed. Opened here: linked to, its threads would start with every command.
+struct OpenBlas {
+    void (*set_threads)(int) = nullptr;
+    void (*sgemm)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
+                  const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc) = nullptr;
+
+    OpenBlas() {
+        void* library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+        if (library == nullptr) return;
+        set_threads = reinterpret_cast<decltype(set_threads)>(dlsym(library, "openblas_set_num_threads"));
+        sgemm = reinterpret_cast<decltype(sgemm)>(dlsym(library, "cblas_sgemm"));
+    }
+    bool found() const { return set_threads != nullptr && sgemm != nullptr; }
+};
+constexpr int kRowMajor = 101, kNotTransposed = 111;  // as cblas.h numbers them
+
 }  // namespace
 
 int bench_gemm(std::ostream& out, std::vector<BenchRow>& rows) {
+    const OpenBlas openblas;
     const auto flags = out.flags();
     out << "matrix products n x n in f32, GF/s and share of the processor's peak\n" << std::fixed;
     for (int threads : std::set<int>{1, thread_limit()}) {
@@ -51,14 +65,13 @@ int bench_gemm(std::ostream& out, std::vector<BenchRow>& rows) {
             const KernelContext context{threads, {workspace->data(), workspace->bytes()}};
             measure("microtome",
                     [&] { kernels::matmul<float>(shape, values(a), values(b), values(c), context); });
-#if defined(MICROTOME_OPENBLAS)
-            openblas_set_num_threads(threads);
+            if (!openblas.found()) continue;
+            openblas.set_threads(threads);
             const int order = static_cast<int>(n);
             measure("openblas", [&] {
-                cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, order, order, order, 1.0f, values(a),
-                            order, values(b), order, 0.0f, values(c), order);
+                openblas.sgemm(kRowMajor, kNotTransposed, kNotTransposed, order, order, order, 1.0f,
+                               values(a), order, values(b), order, 0.0f, values(c), order);
             });
-#endif
         }
         peak = std::max(peak, peak_gflops(threads));
         out << "\npeak of " << threads << (threads == 1 ? " thread: " : " threads: ") << std::setprecision(1)

@@ -9,7 +9,7 @@
 namespace microtome::apps {
 
 // Square products n = 256, 512, 1024, 2048 with one thread and with thread_limit(). Prints a table, appends
-// its rows; with OpenBLAS where the build has found it. Returns an exit status. Takes about ten seconds.
+// its rows; with OpenBLAS where it is installed. Returns an exit status. Takes about ten seconds.
 int bench_gemm(std::ostream& out, std::vector<BenchRow>& rows);
 
 }  // namespace microtome::apps

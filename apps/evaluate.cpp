@@ -69,6 +69,7 @@ int evaluate_model(const EvaluateOptions& options) {
                                               .malignant = options.malignant,
                                               .witnesses = options.run + "/witnesses",
                                               .witnesses_seen = "witnesses",
+                                              .exact = options.exact,
                                               .quiet = options.quiet},
                                              attacks);
     report.results.run.emplace_back("suite", suite.name);

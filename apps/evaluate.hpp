@@ -17,6 +17,7 @@ struct EvaluateOptions {
     uint64_t seed = 0;
     int64_t gradient_audit = 0;  // images on which the gradients that attacks follow are checked
     std::vector<std::string> malignant{"*_aca", "*_scc"};  // patterns of class names
+    bool exact = false;                                    // the tape's bits, more slowly
     bool quiet = false;
 };
 

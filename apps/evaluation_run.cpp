@@ -145,7 +145,7 @@ EvaluationReport run_evaluation(const EvaluationRun& run,
                                 const std::vector<std::unique_ptr<Attack>>& attacks) {
     LoadedModel loaded = load_model(run.model);
     const ModelCard card = loaded.card;
-    ModelClassifier classifier(std::move(loaded));
+    ModelClassifier classifier(std::move(loaded), run.exact ? Execution::exact_plan : Execution::plan);
     const EvaluationImages chosen = choose_images(run.data, run.model, card, run.n, run.seed);
 
     std::vector<const Attack*> list;

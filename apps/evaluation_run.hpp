@@ -32,6 +32,7 @@ struct EvaluationRun {
     std::string witnesses;               // folder; empty: none
     std::string witnesses_seen;          // what it is called from where the results will be
     bool keep_all = false;
+    bool exact = false;  // the tape's bits, more slowly
     bool quiet = false;
 };
 

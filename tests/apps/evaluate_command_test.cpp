@@ -139,6 +139,11 @@ TEST_CASE("attack: figures that can be reckoned, files that others can check", "
     };
     CHECK(rows("a.json") == rows("b.json"));
     CHECK(rows("a.json")[0].n == 24);
+
+    // With the tape's bits, said in the results.
+    CHECK(rows("a.json")[1].mode == "plan");
+    CHECK(command(few + (folder / "exact.json") + " --exact").status == 0);
+    CHECK(rows("exact.json")[1].mode == "exact plan");
 }
 
 TEST_CASE("evaluate: a run folder with metrics, rows and witnesses", "[apps][evaluation]") {

@@ -106,12 +106,12 @@ TEST_CASE("matmul has the reference's bits", "[matmul]") {
     }
 }
 
-TEST_CASE("matmul over several slices of the sum", "[matmul]") {
+TEMPLATE_TEST_CASE("matmul over several slices of the sum", "[matmul]", float, double) {
     std::mt19937 random(3);
     for (int64_t k : {4095, 4096, 4097, 8192, 12289}) {
-        auto product = dense_product<float>(13, 35, k, true, false, 2, random);
-        Epilogue<float> epilogue{product.bias.data(), nullptr, true, k % 2 == 0};
-        std::vector<float> expected = product.oracle(epilogue);
+        auto product = dense_product<TestType>(13, 35, k, true, false, 2, random);
+        Epilogue<TestType> epilogue{product.bias.data(), nullptr, true, k % 2 == 0};
+        std::vector<TestType> expected = product.oracle(epilogue);
         for (cpu::Isa isa : test::available_isas()) {
             cpu::ForceIsa force(isa);
             for (int threads = 1; threads <= 4; ++threads) {
