@@ -12,7 +12,12 @@ namespace microtome::cpu {
 template <class Task>
 void parallel_tasks(int64_t count, int threads, Task&& task) {
     const int team = static_cast<int>(std::min<int64_t>(count, threads));
-#pragma omp parallel for num_threads(team) schedule(dynamic) if (team > 1)
+    // Not a region of one thread: within such, gcc's OpenMP starts new threads for every region inside.
+    if (team <= 1) {
+        for (int64_t i = 0; i < count; ++i) task(i, 0);
+        return;
+    }
+#pragma omp parallel for num_threads(team) schedule(dynamic)
     for (int64_t i = 0; i < count; ++i) task(i, omp_get_thread_num());
 }
 
