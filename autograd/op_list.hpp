@@ -78,6 +78,9 @@ struct Matmul;
 struct Conv2d;
 struct Conv2dInputGradient;
 struct Conv2dWeightGradient;
+struct Conv2dReluPool;
+struct Conv2dReluPoolInputGradient;
+struct Conv2dReluPoolWeightGradient;
 // dropout.hpp
 struct RandomGate;
 // attention.hpp
@@ -177,6 +180,9 @@ using AllOps = OpList<
     op::Conv2d,
     op::Conv2dInputGradient,
     op::Conv2dWeightGradient,
+    op::Conv2dReluPool,
+    op::Conv2dReluPoolInputGradient,
+    op::Conv2dReluPoolWeightGradient,
     op::RandomGate,
     op::Attention,
     op::AttentionInputGradient,

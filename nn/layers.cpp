@@ -102,19 +102,27 @@ std::string Conv2d::options() const {
                options_.groups == 1 ? "" : str(", groups ", options_.groups), bias_ ? "" : ", no bias");
 }
 
-Tensor Conv2d::forward(const Tensor& x, const Pass&) {
+ConvOptions Conv2d::geometry() const {
     const int64_t p = options_.padding;
-    Tensor y = conv2d(x, weight_.value,
-                      {.stride_h = options_.stride,
-                       .stride_w = options_.stride,
-                       .dilation_h = options_.dilation,
-                       .dilation_w = options_.dilation,
-                       .pad_top = p,
-                       .pad_bottom = p,
-                       .pad_left = p,
-                       .pad_right = p,
-                       .groups = options_.groups});
+    return {.stride_h = options_.stride,
+            .stride_w = options_.stride,
+            .dilation_h = options_.dilation,
+            .dilation_w = options_.dilation,
+            .pad_top = p,
+            .pad_bottom = p,
+            .pad_left = p,
+            .pad_right = p,
+            .groups = options_.groups};
+}
+
+Tensor Conv2d::forward(const Tensor& x, const Pass&) {
+    Tensor y = conv2d(x, weight_.value, geometry());
     return bias_ ? y + bias_->value : y;
+}
+
+Tensor Conv2d::relu_pool(const Tensor& x) const {
+    if (bias_ == nullptr) throw OptionsError("conv2d", "expected a convolution with a bias in relu_pool()");
+    return conv2d_relu_pool(x, weight_.value, bias_->value, geometry());
 }
 
 MaxPool2d::MaxPool2d(int64_t size, int64_t stride, int64_t padding)

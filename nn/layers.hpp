@@ -46,8 +46,13 @@ class Conv2d : public Module {
     std::string_view kind() const override { return "Conv2d"; }
     std::string options() const override;
 
+    // max_pool2d(relu((*this)(x))) over windows of 2x2 pixels as one op (conv2d_relu_pool), which is what
+    // makes training fast; within rounding the same. Needs a bias.
+    Tensor relu_pool(const Tensor& x) const;
+
   private:
     Tensor forward(const Tensor& x, const Pass& pass) override;
+    ConvOptions geometry() const;
     Conv2dOptions options_;
     Parameter& weight_;
     Parameter* bias_ = nullptr;

@@ -65,14 +65,15 @@ TEST_CASE("an input gradient keeps nothing for weight gradients", "[memory]") {
     // Training reads the input of every convolution and dense layer again.
     const std::size_t activations =
         sizeof(float) * kBatch * (180 * 180 * 3 + 90 * 90 * 32 + 45 * 45 * 64 + 21 * 21 * 64);
-    CHECK(training.saved > attack.saved - weights + activations);
+    CHECK(training.saved > maxima + activations);
+    CHECK(training.saved < maxima + activations + weights + 2'000'000);
 
     // Two arrays of the first convolution's size live at once on the tape; in a plan one, and its pooled
-    // form.
+    // form; in training, where convolution and pooling are one op, none.
     const std::size_t largest = sizeof(float) * kBatch * 180 * 180 * 32;
     CHECK(attack.peak < 2 * largest + attack.saved + 30'000'000);
     CHECK(plan.arena_bytes() < largest * 3 / 2);
-    CHECK(attack.peak <= training.peak);
+    CHECK(training.peak < largest);
 }
 
 }  // namespace microtome
