@@ -12,7 +12,7 @@ MICROTOME_HD Dual fma(Dual a, Dual b, Dual c) {
 }
 MICROTOME_HD Dual sqrt(Dual x) {
     const double y = sqrt(x.value);
-    return {y, x.tangent / (2 * y)};
+    return {y, x.tangent == 0 ? 0 : x.tangent / (2 * y)};  // infinite at 0, for what moves
 }
 MICROTOME_HD Dual floor(Dual x) {
     return floor(x.value);
@@ -56,7 +56,7 @@ MICROTOME_HD Dual pow(Dual a, Dual b) {
     const double y = pow(a.value, b.value);
     double tangent = 0;
     if (a.tangent != 0 && b.value != 0) tangent += b.value * pow(a.value, b.value - 1) * a.tangent;
-    if (b.tangent != 0 && y != 0) tangent += y * log(a.value) * b.tangent;
+    if (b.tangent != 0 && a.value > 0 && y != 0) tangent += y * log(a.value) * b.tangent;
     return {y, tangent};
 }
 

@@ -162,6 +162,22 @@ SampleSet on_duals(const OpInfo& op, const SampleSet& set) {
     return result;
 }
 
+// Exactly at a kink a run on dual numbers takes one branch, and a gradient promises one: it must be the same.
+// Else a model with a tie in it would seem to have a wrong gradient.
+void add_kinks(const OpInfo& op, const SampleSet& set, SampleSet& to) {
+    if (op.kinks.empty()) return;  // replace_gradient's is no kink: its gradient is not its own on purpose
+    for (const KinkCase& kink : set.kinks) {
+        OpSample sample{kink.name, kink.attributes, kink.inputs, {}};
+        bool finite = true;  // an infinite derivative has no products
+        for (std::size_t i = 0; i < kink.expected.size(); ++i) {
+            if (!kink.expected[i].defined()) continue;
+            sample.checked.set(static_cast<int>(i));
+            for (double value : to_doubles(kink.expected[i])) finite = finite && std::isfinite(value);
+        }
+        if (finite && OpFunction(op, sample).keeps_duals()) to.samples.push_back(sample);
+    }
+}
+
 Specs floating(const Specs& specs) {
     Specs result;
     for (const Spec& spec : specs)
@@ -209,7 +225,9 @@ std::string reason_without_dual(const OpInfo& op, const SampleSet& set) {
 }
 
 void check_dual(Oracle& oracle, const OpInfo& op, const SampleSet& set) {
-    oracle.each(on_duals(op, set).samples, [&](const OpSample& sample) {
+    SampleSet places = on_duals(op, set);
+    add_kinks(op, set, places);
+    oracle.each(places.samples, [&](const OpSample& sample) {
         const OpFunction function(op, sample);
         const Vector& x = function.point();
         const Vector y = function.forward(x);

@@ -36,10 +36,15 @@ struct ExtremeOp {
         return {{in[0].shape.with(a.axis, 1), Dtype::i64, in[0].device}};
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
-        if (out.size() > 1)
+        // Of equal dual numbers, too, the first: a reduction takes any of them.
+        if (out.size() > 1) {
             arg_kernel(in[0], a.axis, out[0], out[1], context);
-        else
+        } else if (in[0].dtype() == Dtype::dual) {
+            Tensor indices({out[0].shape(), Dtype::i64, kCpu});
+            arg_kernel(in[0], a.axis, out[0], indices, context);
+        } else {
             kernels::reduce(reduction, in[0], kernels::axis_mask(in[0].shape(), {a.axis}), out[0], context);
+        }
     }
     static Saves saves(const Attributes&, Needs) { return Saves().gates(); }
     static Tensors vjp(const Attributes& a, const Recorded& record, const Tensors& g) {

@@ -7,12 +7,12 @@ namespace microtome {
 struct op::Maximum : BinaryOp<op::Maximum, kernels::Binary::maximum> {
     static constexpr std::string_view name = "maximum";
     static constexpr std::string_view formula = "y = max(a, b)";
-    static constexpr std::string_view kinks = "a = b: the gradient goes to a";
+    static constexpr std::string_view kinks = "a = b: the gradient goes to b, so that max(x, 0) has ReLU's";
     static constexpr SecondOrder second_order = SecondOrder::closed;
 
     static Saves saves(const Attributes&, Needs) { return Saves().input(0).input(1); }
     static Tensors vjp(const Attributes&, const Recorded& record, const Tensors& g) {
-        Tensor first = greater_equal(record.input(0), record.input(1));
+        Tensor first = greater(record.input(0), record.input(1));
         Tensors d(2);
         if (record.needs(0)) d[0] = unbroadcast(where(first, g[0], 0.0), record, 0);
         if (record.needs(1)) d[1] = unbroadcast(where(first, 0.0, g[0]), record, 1);
@@ -25,7 +25,7 @@ struct op::Maximum : BinaryOp<op::Maximum, kernels::Binary::maximum> {
         broadcasting_samples(s, left, right);
         s.kink("equals", {}, {Tensor::of({1.0, 2.0, 3.0}, {3}), Tensor::of({1.0, 3.0, 2.0}, {3})},
                {Tensor::of({5.0, 6.0, 7.0}, {3})},
-               {Tensor::of({5.0, 0.0, 7.0}, {3}), Tensor::of({0.0, 6.0, 0.0}, {3})});
+               {Tensor::of({0.0, 0.0, 7.0}, {3}), Tensor::of({5.0, 6.0, 0.0}, {3})});
     }
 };
 
