@@ -20,7 +20,7 @@ struct Epilogue {
     T finish(T y, int64_t column, int64_t offset) const {
         if (bias != nullptr) y = y + bias[column];
         if (residual != nullptr) y = y + residual[offset];
-        if (relu && y < T(0)) y = T(0);  // NaN stays NaN
+        if (relu && y <= T(0)) y = T(0);  // NaN stays NaN; a dual 0 stands still
         return y;
     }
 };

@@ -86,14 +86,14 @@ void finish(int64_t n, float* y, const float* bias, const float* residual, bool 
         Floats v = load(y + j);
         if (bias != nullptr) v = v + load(bias + j);
         if (residual != nullptr) v = v + load(residual + j);
-        if (relu) v = v < 0.0f ? Floats{} : v;
+        if (relu) v = v <= 0.0f ? Floats{} : v;
         store(y + j, v);
     }
     for (; j < n; ++j) {
         float v = y[j];
         if (bias != nullptr) v = v + bias[j];
         if (residual != nullptr) v = v + residual[j];
-        if (relu && v < 0.0f) v = 0.0f;
+        if (relu && v <= 0.0f) v = 0.0f;
         y[j] = v;
     }
 }
