@@ -429,7 +429,12 @@ class CommandLine {
             "failure as a picture, results.json and report.html, one file to be opened in a browser. A "
             "study\n"
             "that was interrupted goes on when the same command is given again. Exit status 1 means that a\n"
-            "validity check failed: the report says which, and what it says against the figures.");
+            "validity check failed: the report says which, and what it says against the figures.\n"
+            "To try a preset at less cost, change what it costs: images of each class (--set "
+            "data.max_train=60\n"
+            "data.max_test=20), pixels (model.size=96, models.0.size=96 or models.*.size=96 of [[models]]),\n"
+            "epochs (training.epochs=3), parts of it (hardening=[]). The run's preset.toml says what was "
+            "changed.");
         command->add_option("preset", study_.preset, "the study as a TOML file")
             ->type_name("PRESET")
             ->required();
@@ -442,6 +447,10 @@ class CommandLine {
                 "weights for the model to begin with, as for `microtome train`; their normalization is "
                 "the preset's")
             ->type_name("FILE");
+        command
+            ->add_option("--set", study_.changes,
+                         "a value in place of the preset's, as data.max_train=60; any number of times")
+            ->type_name("KEY=VALUE");
     }
 
     CLI::App app_;

@@ -10,7 +10,7 @@
 namespace microtome::apps {
 
 int study(const StudyCommandOptions& options) {
-    const Preset preset = read_preset(options.preset);
+    const Preset preset = read_preset(options.preset, options.changes);
     const InterruptGuard guard;
     const StudyOutcome outcome = run_study(preset, {.data = options.data,
                                                     .out = options.out,

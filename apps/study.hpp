@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace microtome::apps {
 
@@ -9,8 +10,9 @@ struct StudyCommandOptions {
     std::string preset;
     std::string data;  // empty: the built-in tissue
     std::string out;
-    std::string init;     // weights to begin with; empty: as the preset says
-    std::string command;  // as it was typed
+    std::string init;                  // weights to begin with; empty: as the preset says
+    std::vector<std::string> changes;  // KEY=VALUE, in place of what the preset says
+    std::string command;               // as it was typed
     bool quiet = false;
 };
 

@@ -5,6 +5,8 @@
 #include "data/exif.hpp"
 #include "data/jpeg.hpp"
 #include "data/orientation.hpp"
+#include "data/png.hpp"
+#include "data/pnm.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -21,6 +23,11 @@ namespace {
     throw FormatError("image", "expected a sound image, got one that confuses its decoder");
 }
 
+// Of a PNG chunk without content the decoder copies nothing to nowhere, for which memcpy is not made.
+void* copy_bytes(void* to, const void* from, std::size_t size) {
+    return size == 0 ? to : std::memcpy(to, from, size);
+}
+
 }  // namespace
 }  // namespace microtome
 
@@ -31,13 +38,14 @@ namespace {
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
 #define STBI_ONLY_BMP
-#define STBI_ONLY_PNM
 #define STBI_NO_STDIO
 #define STBI_NO_LINEAR
 #define STBI_FAILURE_USERMSG
 #define STBI_MAX_DIMENSIONS microtome::kMaxImageSide
 #define STBI_ASSERT(condition) ((condition) ? static_cast<void>(0) : microtome::refuse_file())
+#define memcpy microtome::copy_bytes
 #include <stb/stb_image.h>
+#undef memcpy
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #define STB_IMAGE_WRITE_STATIC
 #define STBI_WRITE_NO_STDIO
@@ -110,7 +118,9 @@ Tensor read_image(const std::string& path) {
 
 Tensor decode_image(std::string_view bytes, const std::string& name) {
     if (bytes.empty()) throw FormatError(name, "expected an image, got an empty file");
+    if (looks_like_pnm(bytes)) return decode_pnm(bytes, name);
     require_sound_huffman_tables(bytes, name);
+    require_sound_chunks(bytes, name);
     Stream stream(bytes);
     const stbi_io_callbacks callbacks{Stream::read, Stream::skip, Stream::at_end};
     int width = 0, height = 0, channels = 0;

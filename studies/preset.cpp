@@ -8,6 +8,7 @@
 #include "nn/ensemble.hpp"
 #include "nn/models/registry.hpp"
 #include "nn/transfer.hpp"
+#include "studies/preset_changes.hpp"
 
 #define TOML_EXCEPTIONS 1
 #include <algorithm>
@@ -97,7 +98,8 @@ class Section {
         const toml::node* node = find(key);
         if (!node) return result;
         const toml::array* array = node->as_array();
-        if (!array || !array->is_array_of_tables()) refuse(*node, key, str("tables, [[", key, "]]"));
+        if (!array || !(array->empty() || array->is_array_of_tables()))
+            refuse(*node, key, str("tables, [[", key, "]]"));
         for (const toml::node& element : *array) result.emplace_back(*element.as_table(), key, file_);
         return result;
     }
@@ -436,8 +438,14 @@ Preset preset_of_text(const std::string& text, const std::string& name) {
     return preset;
 }
 
-Preset read_preset(const std::string& path) {
-    return preset_of_text(read_file(path, kMaxPresetBytes), path);
+Preset read_preset(const std::string& path, const std::vector<std::string>& changes) {
+    const std::string text = read_file(path, kMaxPresetBytes);
+    Preset preset = preset_of_text(text, path);  // so that its own mistakes are told with its own lines
+    if (!changes.empty()) {
+        preset = preset_of_text(with_changes(text, path, changes), path + ", as changed");
+        preset.file = path;
+    }
+    return preset;
 }
 
 }  // namespace microtome

@@ -56,19 +56,34 @@ std::string encoded(const std::string& format) {
     return file;
 }
 
-// A PNG that says it has this many pixels, and ends there.
-std::string png_header(uint32_t width, uint32_t height) {
-    auto big_endian = [](uint32_t number) {
-        std::string bytes;
-        for (int shift : {24, 16, 8, 0}) bytes += static_cast<char>(number >> shift);
-        return bytes;
-    };
+std::string big_endian(uint32_t number) {
+    std::string bytes;
+    for (int shift : {24, 16, 8, 0}) bytes += static_cast<char>(number >> shift);
+    return bytes;
+}
+
+// The beginning of a PNG of 8-bit colours.
+std::string png_beginning(uint32_t width, uint32_t height) {
     std::string file = "\x89PNG\r\n\x1a\n";
     file += big_endian(13) + "IHDR" + big_endian(width) + big_endian(height);
     file += '\x08';
     file += '\x02';
     file.append(3, '\0');
-    return file + big_endian(0) + big_endian(1000) + "IDAT";
+    return file + big_endian(0);
+}
+
+// A PNG that says it has this many pixels, and ends there.
+std::string png_header(uint32_t width, uint32_t height) {
+    return png_beginning(width, height) + big_endian(1000) + "IDAT";
+}
+
+std::string bmp_header(uint32_t width, uint32_t height) {
+    std::string file = "BM";
+    auto add = [&](uint32_t number) {
+        for (int shift : {0, 8, 16, 24}) file += static_cast<char>(number >> shift);
+    };
+    for (uint32_t number : {54u, 0u, 54u, 40u, width, height, 24u << 16 | 1u}) add(number);
+    return file.append(24, '\0');
 }
 
 }  // namespace
@@ -132,9 +147,65 @@ TEST_CASE("what is no image is refused by name", "[data][image]") {
 }
 
 TEST_CASE("a header that claims too much is refused before anything is allocated", "[data][image]") {
-    for (std::string file : {png_header(60000, 60000), png_header(16385, 1), png_header(1, 16385),
-                             std::string("P6\n60000 60000\n255\n"), std::string("P5 16385 1 255\n")})
+    for (std::string file :
+         {png_header(60000, 60000), png_header(16385, 1), png_header(1, 16385), bmp_header(16385, 1),
+          bmp_header(1, 16385), std::string("P6\n60000 60000\n255\n"), std::string("P5 16385 1 255\n")})
         CHECK_THROWS_WITH(decode_image(file, "x"), Contains("16384") && Contains("large"));
+}
+
+TEST_CASE("what a PNG's chunks claim is compared with the file", "[data][image]") {
+    auto chunk = [](const std::string& kind, const std::string& content) {
+        return big_endian(static_cast<uint32_t>(content.size())) + kind + content + big_endian(0);
+    };
+    // Gigabytes announced by a small file: one that the decoder would take memory for.
+    const std::string beginning = png_beginning(9, 8);
+    CHECK_THROWS_WITH(decode_image(beginning + big_endian(0x69494441) + "IDAT" + std::string(20, 'x'), "x"),
+                      Contains("1766409281 bytes was announced and 16 are there"));
+    // At its best a byte of compressed data is 1032 bytes of pixels, and a line has one byte more.
+    const std::string large = png_beginning(16384, 16384);
+    CHECK_THROWS_WITH(decode_image(large + chunk("IDAT", std::string(1000, 'x')) + chunk("IEND", ""), "x"),
+                      Contains("1000 bytes of data can't be 805306368 bytes of pixels"));
+    const Tensor flat = Tensor::full({1000, 1000, 3}, 7, Dtype::u8);
+    CHECK(identical(decode_image(png_of(flat), "x"), flat));
+
+    // A chunk without content is allowed, and nothing at all is cut short.
+    const std::string whole = encoded("png");
+    const std::size_t data = whole.find("IDAT") - 4;
+    const std::string with_empty = whole.substr(0, data) + chunk("IDAT", "") + whole.substr(data);
+    CHECK(identical(decode_image(with_empty, "x"), decode_image(whole, "x")));
+    CHECK_THROWS_AS(decode_image(beginning + chunk("IDAT", "") + chunk("IEND", ""), "x"), FormatError);
+}
+
+TEST_CASE("the numbers of a PGM's or PPM's header are taken for hostile", "[data][image]") {
+    const std::string pixel = "abc";
+    const Tensor expected = Tensor::of<uint8_t>({'a', 'b', 'c'}, {1, 1, 3});
+    for (std::string header : {"P6 1 1 255\n", "P6\n# of a camera\n1\t1\r\n#\n255 ", "P6 000000001 1 255\n"})
+        CHECK(identical(decode_image(header + pixel, "x"), expected));
+
+    auto refused = [&](const std::string& file, const std::string& words) {
+        INFO(file);
+        CHECK_THROWS_AS(decode_image(file, "x"), FormatError);
+        CHECK_THROWS_WITH(decode_image(file, "x"), Contains(words));
+    };
+    // 2^32 + 1 and 2^64 + 1 would be 1 where they are kept in fewer bits.
+    refused("P6 4294967297 1 255\n" + pixel, "9 digits");
+    refused("P6 1 18446744073709551617 255\n" + pixel, "9 digits");
+    refused("P6 1 1 4294967551\n" + pixel, "9 digits");
+    refused("P6 1 1 " + std::string(1000, '9') + "\n" + pixel, "9 digits");
+    refused("P6 0 1 255\n" + pixel, "at least one pixel");
+    refused("P6 -1 1 255\n" + pixel, "the width");
+    refused("P61 1 255\n" + pixel, "the width");
+    refused("P6 1 1 255#\n" + pixel, "space");
+    refused("P6 1 1 0\n" + pixel, "up to 0");
+    refused("P6 1 1 15\n" + pixel, "up to 15");
+    refused("P6 16384 16384 255\n" + pixel, "cut short");
+    refused("P6 # 1 1 255", "cut short");
+}
+
+TEST_CASE("of two bytes a value in a PGM the upper is kept", "[data][image]") {
+    const Tensor image = decode_image(std::string("P5 2 1 65535\n\x01\x02\xfe\xff", 17), "x");
+    CHECK(identical(image, Tensor::of<uint8_t>({1, 254}, {1, 2, 1})));
+    CHECK_THROWS_AS(decode_image(std::string("P5 2 1 65535\n\x01\x02\xfe", 16), "x"), FormatError);
 }
 
 TEST_CASE("what no PNG can show is not written", "[data][image]") {

@@ -1,6 +1,7 @@
 #include "studies/preset.hpp"
 
 #include "base/error.hpp"
+#include "studies/preset_changes.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -180,4 +181,67 @@ TEST_CASE("the presets that come with the program can be read", "[preset]") {
         CHECK_FALSE(preset.asked.empty());
         CHECK_FALSE(preset.limits.empty());
     }
+}
+
+TEST_CASE("a preset's values can be changed on the command line", "[preset]") {
+    const std::string text = R"(# a comment
+title = "A"
+[data]
+max_train = 5
+[training]
+lr = 0.1
+augment = { brightness = 0.25 }
+[[models]]
+name = "one"
+size = 224
+numbers = { drop_path = 0.1 }
+[[models]]
+name = "two"
+[models.training]
+epochs = 9
+[[attacks]]
+attack = "pgd"
+epsilons = ["0.25/255", "8/255"]
+[[hardening]]
+name = "fresh"
+[[hardening.attacks]]
+attack = "fgsm"
+epsilons = "1/255"
+)";
+    CHECK(with_changes(text, "x.toml", {}) == text);
+    auto changed = [&](const std::vector<std::string>& changes) {
+        return of(with_changes(text, "x.toml", changes));
+    };
+    // What is not changed stays.
+    const Preset same = changed({"title=A"});
+    CHECK(same.data.max_train == 5);
+    CHECK(same.training.lr == 0.1);
+    CHECK(same.training.augmentation.brightness == 0.25);
+    CHECK(same.rivals[0].model.numbers.at("drop_path") == 0.1);
+    CHECK(same.attacks[0].epsilons == std::vector<double>{0.25 / 255, 8.0 / 255});
+    CHECK(same.hardening.size() == 1);
+    CHECK_THAT(same.text, Contains("# x.toml") && Contains("\n#     title=A\n"));
+
+    const Preset preset =
+        changed({"data.max_train=60", "data.description=a = b", "training.augment.rotation=15",
+                 "model.architecture=resnet18", "models.*.size=96", "models.1.training.epochs=2",
+                 "attacks.0.epsilons=[\"1/255\", 0.5]", "hardening=[]"});
+    CHECK(preset.data.max_train == 60);
+    CHECK(preset.data.description == "a = b");
+    CHECK(preset.training.augmentation.rotation == 15);
+    CHECK(preset.training.augmentation.brightness == 0.25);
+    CHECK(preset.model.architecture == "resnet18");
+    CHECK(preset.rivals[0].model.size == 96);
+    CHECK(preset.rivals[1].model.size == 96);
+    CHECK(preset.rivals[1].training.epochs == 2);
+    CHECK(preset.attacks[0].epsilons == std::vector<double>{1.0 / 255, 0.5});
+    CHECK(preset.hardening.empty());
+
+    for (const std::string wrong : {"data.max_train", "=3", "data..max_train=3", "title.x=3", "models.size=3",
+                                    "models.2.size=3", "models.-1.size=3", "models.0=3", "asked.*.x=3"})
+        CHECK_THROWS_AS(changed({wrong}), OptionsError);
+    CHECK_THROWS_WITH(changed({"models.2.size=3"}), Contains("2 tables called models"));
+    CHECK_THROWS_WITH(changed({"data.max_trian=3"}), Contains("did you mean max_train?"));
+    CHECK_THROWS_WITH(changed({"training.epochs=many"}), Contains("a whole number, got many"));
+    CHECK_THROWS_AS(with_changes("title = ", "x.toml", {"a=1"}), FormatError);
 }
