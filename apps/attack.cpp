@@ -26,7 +26,8 @@ int attack(const AttackCommand& options) {
     std::optional<AtomicFile> file;  // opened first, so that a wrong path is found out before the work
     if (!options.json.empty()) file.emplace(options.json);
 
-    const EvaluationReport report = run_evaluation({.model = options.model,
+    const EvaluationReport report = run_evaluation({.models = options.models,
+                                                    .voting = options.voting,
                                                     .data = options.data,
                                                     .batch = options.batch,
                                                     .n = options.n,

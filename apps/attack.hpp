@@ -8,7 +8,9 @@
 namespace microtome::apps {
 
 struct AttackCommand {
-    std::string model, data;
+    std::vector<std::string> models;  // several answer together
+    std::string voting;               // how; empty: mean-probability
+    std::string data;
     std::vector<std::string> attacks{"pgd"};
     std::vector<std::string> epsilons{"8/255"};
     std::string norm;      // empty: each attack's own; so are

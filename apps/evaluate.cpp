@@ -50,6 +50,10 @@ std::vector<std::string> evaluation_suites() {
 
 int evaluate_model(const EvaluateOptions& options) {
     const Suite& suite = suite_named(options.suite);
+    if (options.gradient_audit > 0 && options.models.size() > 1)
+        throw OptionsError("evaluate",
+                           str("expected one model for a gradient audit, got ", options.models.size()),
+                           "audit each member by itself");
     std::vector<std::unique_ptr<Attack>> attacks;
     for (const std::string& epsilon : suite.epsilons)
         for (const std::string& name : suite.attacks)
@@ -61,7 +65,8 @@ int evaluate_model(const EvaluateOptions& options) {
     std::filesystem::create_directories(options.run, error);
     if (error) throw IoError(options.run, str("cannot make the folder: ", error.message()));
 
-    EvaluationReport report = run_evaluation({.model = options.model,
+    EvaluationReport report = run_evaluation({.models = options.models,
+                                              .voting = options.voting,
                                               .data = options.data,
                                               .batch = options.batch,
                                               .n = options.n > 0 ? options.n : suite.images,
@@ -75,7 +80,7 @@ int evaluate_model(const EvaluateOptions& options) {
     report.results.run.emplace_back("suite", suite.name);
     bool followed_gradients = true;
     if (options.gradient_audit > 0) {
-        const GradientAudit audit = audit_model({.model = options.model,
+        const GradientAudit audit = audit_model({.model = options.models.front(),
                                                  .data = options.data,
                                                  .images = options.gradient_audit,
                                                  .seed = options.seed,

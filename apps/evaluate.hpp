@@ -9,7 +9,9 @@
 namespace microtome::apps {
 
 struct EvaluateOptions {
-    std::string model, data;
+    std::vector<std::string> models;  // several answer together
+    std::string voting;               // how; empty: mean-probability
+    std::string data;
     std::string suite = "quick";
     std::string run;  // folder for results.json and witnesses
     int64_t batch = 32;

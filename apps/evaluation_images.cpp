@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 namespace microtome::apps {
 namespace {
@@ -38,8 +39,7 @@ std::optional<StoredSplit> split_beside(const std::string& model, const Dataset&
     return std::nullopt;
 }
 
-void choose(EvaluationImages& chosen, const std::string& model) {
-    const Dataset& dataset = *chosen.dataset;
+void choose(EvaluationImages& chosen, const std::string& model, const Dataset& dataset) {
     // What the model was trained on counts first: a set's own test part may be among it.
     std::string why_not = "the split beside the model has no test images";
     if (const std::optional<StoredSplit> stored = split_beside(model, dataset, why_not);
@@ -63,6 +63,37 @@ void choose(EvaluationImages& chosen, const std::string& model) {
     chosen.which = "all images of the set";
     chosen.why_no_training =
         str("which images the model was trained on is not known, and some may be among these: ", why_not);
+}
+
+// For several models: the images that all would be judged on and that none learned from. Where one does not
+// say what it learned from, nothing is known of all.
+void choose_for_all(EvaluationImages& chosen, const std::vector<std::string>& models) {
+    choose(chosen, models.front(), *chosen.dataset);
+    if (models.size() == 1) return;
+    const std::size_t before = chosen.images.size();
+    std::set<int64_t> training(chosen.training.begin(), chosen.training.end());
+    bool known = !chosen.training.empty();
+    for (std::size_t k = 1; k < models.size(); ++k) {
+        EvaluationImages other{
+            .dataset = nullptr, .images = {}, .training = {}, .which = {}, .why_no_training = {}};
+        choose(other, models[k], *chosen.dataset);
+        const std::set<int64_t> judged(other.images.begin(), other.images.end());
+        std::erase_if(chosen.images, [&](int64_t image) { return !judged.contains(image); });
+        training.insert(other.training.begin(), other.training.end());
+        if (other.training.empty() && known)
+            chosen.why_no_training = str(models[k], ": ", other.why_no_training);
+        known &= !other.training.empty();
+    }
+    std::erase_if(chosen.images, [&](int64_t image) { return training.contains(image); });
+    if (chosen.images.empty())
+        throw OptionsError(chosen.dataset->path(),
+                           "expected images that none of the members learned from, got none",
+                           "train the members of an ensemble on one split");
+    chosen.training.clear();
+    if (known) chosen.training.assign(training.begin(), training.end());
+    if (chosen.images.size() < before)
+        chosen.which +=
+            str(", less ", before - chosen.images.size(), " that are no test images of all members");
 }
 
 }  // namespace
@@ -96,10 +127,15 @@ ModelParts parts_for_model(const Dataset& dataset, const std::string& model) {
 
 EvaluationImages choose_images(const std::string& data, const std::string& model, const ModelCard& card,
                                int64_t n, uint64_t seed) {
+    return choose_images(data, std::vector<std::string>{model}, card, n, seed);
+}
+
+EvaluationImages choose_images(const std::string& data, const std::vector<std::string>& models,
+                               const ModelCard& card, int64_t n, uint64_t seed) {
     EvaluationImages chosen{
         .dataset = open_dataset(data), .images = {}, .training = {}, .which = {}, .why_no_training = {}};
     require_classes(*chosen.dataset, card);
-    choose(chosen, model);
+    choose_for_all(chosen, models);
     const auto found = static_cast<int64_t>(chosen.images.size());
     if (n > 0 && n < found) {
         const std::vector<int64_t> order =

@@ -25,6 +25,10 @@ struct EvaluationImages {
 // does, and FormatError when the set's classes are not the model's.
 EvaluationImages choose_images(const std::string& data, const std::string& model, const ModelCard& card,
                                int64_t n, uint64_t seed);
+// The same for models that answer together: the images that each of them is to be judged on, less those that
+// another learned from. OptionsError where none are left.
+EvaluationImages choose_images(const std::string& data, const std::vector<std::string>& models,
+                               const ModelCard& card, int64_t n, uint64_t seed);
 
 // Throws FormatError when the set's classes are not the model's.
 void require_classes(const Dataset& dataset, const ModelCard& card);

@@ -1,5 +1,6 @@
 #include "apps/evaluation_run.hpp"
 
+#include "apps/judged_models.hpp"
 #include "attacks/registry.hpp"
 #include "base/error.hpp"
 #include "base/interrupt.hpp"
@@ -59,9 +60,17 @@ void print_metrics(const Metrics& metrics) {
     for (const std::string& note : report.notes) std::cout << "note: " << note << '\n';
 }
 
+// Lines after the first under the first.
+std::string indented(const std::string& text) {
+    std::string result;
+    for (char letter : text) result += letter == '\n' ? std::string("\n        ") : std::string(1, letter);
+    return result;
+}
+
 // What is left of the accuracy when the attack may do anything, on the first images.
 std::optional<Share> attack_without_bounds(Classifier& classifier, const EvaluationImages& chosen,
-                                           const ModelCard& card, const EvaluationRun& run) {
+                                           const ModelCard& card, const std::string& name,
+                                           const EvaluationRun& run) {
     std::vector<int64_t> some = chosen.images;
     // Spread over the list, which is in the order of the classes.
     if (static_cast<int64_t>(some.size()) > kUnboundedImages) {
@@ -77,7 +86,7 @@ std::optional<Share> attack_without_bounds(Classifier& classifier, const Evaluat
     const Evaluation evaluation =
         evaluate(classifier, *loader, {attack.get()}, {.progress = ProgressOptions::detect(run.quiet)});
     if (!evaluation.complete) return std::nullopt;
-    return rows_of(evaluation, run.model)[1].accuracy();
+    return rows_of(evaluation, name)[1].accuracy();
 }
 
 // Fits what has to be fitted, on training images: a pattern that was made for the images it is judged on says
@@ -143,18 +152,17 @@ std::unique_ptr<Attack> make_listed_attack(const std::string& name,
 
 EvaluationReport run_evaluation(const EvaluationRun& run,
                                 const std::vector<std::unique_ptr<Attack>>& attacks) {
-    LoadedModel loaded = load_model(run.model);
-    const ModelCard card = loaded.card;
-    ModelClassifier classifier(std::move(loaded), run.exact ? Execution::exact_plan : Execution::plan);
-    const EvaluationImages chosen = choose_images(run.data, run.model, card, run.n, run.seed);
+    const JudgedModels judged = load_judged(run.models, run.voting, run.exact);
+    Classifier& classifier = *judged.classifier;
+    const ModelCard& card = judged.card;
+    const EvaluationImages chosen = choose_images(run.data, run.models, card, run.n, run.seed);
 
     std::vector<const Attack*> list;
     for (const std::unique_ptr<Attack>& attack : attacks) list.push_back(attack.get());
     const auto count = static_cast<int64_t>(chosen.images.size());
     const Passes cost = cost_of(list, count);
-    std::cout << "model   " << run.model << ": " << card.architecture << ", " << card.classes.size()
-              << " classes\nimages  " << run.data << ", " << chosen.which << "\ncost    " << cost_text(cost)
-              << std::endl;
+    std::cout << "model   " << indented(judged.description) << "\nimages  " << run.data << ", "
+              << chosen.which << "\ncost    " << cost_text(cost) << std::endl;
 
     InterruptGuard guard;
     std::vector<std::pair<std::string, std::string>> fits;
@@ -172,9 +180,9 @@ EvaluationReport run_evaluation(const EvaluationRun& run,
 
     EvaluationReport report;
     Results& results = report.results;
-    results.rows = rows_of(evaluation, run.model, malignant, run.witnesses_seen);
+    results.rows = rows_of(evaluation, judged.name, malignant, run.witnesses_seen);
     results.metrics.push_back(
-        measure(run.model, card.classes, malignant, evaluation.logits, evaluation.labels));
+        measure(judged.name, card.classes, malignant, evaluation.logits, evaluation.labels));
     print_metrics(results.metrics.back());
     std::cout << '\n' << table_of(results.rows);
     for (const ResultRow& row : results.rows)
@@ -188,7 +196,7 @@ EvaluationReport run_evaluation(const EvaluationRun& run,
     RailInputs inputs{.unbounded = {}, .disjoint = {}, .why_not_disjoint = chosen.why_no_training};
     report.complete = evaluation.complete;
     if (report.complete && !list.empty()) {
-        inputs.unbounded = attack_without_bounds(classifier, chosen, card, run);
+        inputs.unbounded = attack_without_bounds(classifier, chosen, card, judged.name, run);
         report.complete = inputs.unbounded.has_value();
     }
     if (report.complete) inputs.disjoint = compare_with_training(chosen, run.quiet);
@@ -199,6 +207,7 @@ EvaluationReport run_evaluation(const EvaluationRun& run,
 
     results.seed = run.seed;
     results.run = {{"data", run.data}, {"images", chosen.which}};
+    results.run.insert(results.run.end(), judged.facts.begin(), judged.facts.end());
     results.run.insert(results.run.end(), fits.begin(), fits.end());
     if (loader->skipped().size() > 0) results.run.emplace_back("skipped", str(loader->skipped().size()));
     if (!report.complete) {

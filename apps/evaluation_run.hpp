@@ -25,7 +25,9 @@ std::string cost_text(const Passes& cost);
 FitReport fit_showing(UniversalAttack& attack, Classifier& classifier, BatchSource& training, bool quiet);
 
 struct EvaluationRun {
-    std::string model, data;
+    std::vector<std::string> models;  // several answer together
+    std::string voting;               // how; empty: mean-probability
+    std::string data;
     int64_t batch = 32, n = 0;
     uint64_t seed = 0;
     std::vector<std::string> malignant;  // patterns of class names

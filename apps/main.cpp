@@ -170,8 +170,8 @@ class CommandLine {
             "Judged are the test images of split.json beside the model; else the set's own; else all. After "
             "the\n"
             "table come the rails, checks on the evaluation itself: docs/rails.md says what each means.");
-        add_judged(command, attack_.model, attack_.data, attack_.batch, attack_.n, attack_.seed,
-                   attack_.malignant, attack_.exact);
+        add_judged(command, attack_.models, attack_.voting, attack_.data, attack_.batch, attack_.n,
+                   attack_.seed, attack_.malignant, attack_.exact);
         command
             ->add_option(
                 "--attack", attack_.attacks,
@@ -199,8 +199,8 @@ class CommandLine {
             "quick: 100 images, FGSM, PGD with 10 steps and noise at 2/255 and 8/255.\n"
             "standard: all images, FGSM, PGD with 20 steps and 2 restarts, noise and a shuffled control at\n"
             "1/2, 1, 2, 4 and 8/255. Which images: as `microtome attack` says.");
-        add_judged(command, evaluate_.model, evaluate_.data, evaluate_.batch, evaluate_.n, evaluate_.seed,
-                   evaluate_.malignant, evaluate_.exact);
+        add_judged(command, evaluate_.models, evaluate_.voting, evaluate_.data, evaluate_.batch, evaluate_.n,
+                   evaluate_.seed, evaluate_.malignant, evaluate_.exact);
         command->add_option("--suite", evaluate_.suite, "quick or standard")->capture_default_str();
         command->add_option(
             "--gradient-audit", evaluate_.gradient_audit,
@@ -211,9 +211,20 @@ class CommandLine {
     }
 
     // Which model, on which images.
-    static void add_judged(CLI::App* command, std::string& model, std::string& data, int64_t& batch,
-                           int64_t& n, uint64_t& seed, std::vector<std::string>& malignant, bool& exact) {
-        command->add_option("--model", model, "a model file")->type_name("FILE")->required();
+    static void add_judged(CLI::App* command, std::vector<std::string>& models, std::string& voting,
+                           std::string& data, int64_t& batch, int64_t& n, uint64_t& seed,
+                           std::vector<std::string>& malignant, bool& exact) {
+        command
+            ->add_option(
+                "--model", models,
+                "a model file; several, each behind its own --model, answer together, and attacks go "
+                "through all")
+            ->type_name("FILE")
+            ->required()
+            ->expected(1)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        command->add_option("--voting", voting,
+                            "how several models answer: mean-probability (if not said), mean-logit or vote");
         command->add_option("--data", data, "a set of images")->type_name("DIR")->required();
         command->add_option("--batch", batch, "images at a time; no result depends on it")
             ->check(CLI::Range(1, 100000))

@@ -10,6 +10,7 @@
 #include "tests/apps/program.hpp"
 #include "tests/scratch_folder.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 
@@ -40,13 +41,13 @@ void write_data(const std::string& root, const std::string& train = "train/",
     }
 }
 
-// Says bright or dark, by the mean pixel and nothing else.
-void write_model(const std::string& path) {
+// Says bright or dark, by the mean pixel and nothing else: whether it is above so many grey levels.
+void write_model(const std::string& path, float level = 127.5f, const std::string& dark = "dark_n") {
     const ModelCard card{.architecture = "mlp",
                          .options = {.classes = 2,
                                      .image = {.height = 4, .width = 4, .channels = 1},
                                      .numbers = {{"depth", 0}}},
-                         .classes = {"bright_aca", "dark_n"},
+                         .classes = {"bright_aca", dark},
                          .training = {}};
     const std::unique_ptr<Module> model = make_model(card.architecture, card.options);
     model->initialize(0);
@@ -54,7 +55,7 @@ void write_model(const std::string& path) {
         std::span<float> w = named.parameter->value.mutable_data<float>();
         std::fill(w.begin(), w.end(), 0.0f);
         if (w.size() == 2)
-            w[0] = -4;  // the bias: 8 times one half
+            w[0] = -8 * level / 255;  // the bias
         else
             std::fill(w.begin(), w.begin() + 16, 8.0f / 16);
     }
@@ -219,4 +220,93 @@ TEST_CASE("attack and evaluate say what is wrong", "[apps][evaluation]") {
     std::filesystem::rename(folder / "data/test/dark_n", folder / "data/test/other");
     std::filesystem::rename(folder / "data/train/dark_n", folder / "data/train/other");
     refused("attack" + of, 3, "bright_aca, other");
+}
+
+TEST_CASE("several models answer together, and attacks go through all", "[apps][evaluation][ensemble]") {
+    ScratchFolder folder;
+    write_data(folder / "data");
+    write_model(folder / "a.safetensors");
+    write_model(folder / "b.safetensors", 127.4f);
+    write_model(folder / "c.safetensors", 131.5f);  // takes the four least bright for dark
+    const std::string data = " --data " + (folder / "data");
+    auto model = [&](const std::string& name) { return " --model " + (folder / (name + ".safetensors")); };
+    const std::string three = model("a") + model("b") + model("c") + data;
+    const std::string attack = " --attack fgsm --eps 2/255 --json " + (folder / "r.json");
+    auto results = [&](const std::string& voting) {
+        const Outcome outcome = command("attack" + three + attack + " --voting " + voting);
+        INFO(outcome.output);
+        CHECK(outcome.status == 0);
+        CHECK_THAT(outcome.output, Contains("a.safetensors: mlp") && Contains("c.safetensors: mlp") &&
+                                       Contains("answering together by " + voting));
+        return read_results(folder / "r.json");
+    };
+    // The middle of three thresholds, and their mean, 128.8.
+    const Results vote = results("vote"), mean = results("mean-logit");
+    CHECK(vote.rows[0].model == "ensemble of 3, vote");
+    CHECK(vote.rows[0].accuracy() == Share{30, 30});
+    CHECK(vote.rows[1].accuracy() == Share{26, 30});
+    CHECK(mean.rows[0].accuracy() == Share{29, 30});
+    CHECK(mean.rows[1].accuracy() == Share{26, 30});
+    auto fact = [](const Results& of, const std::string& name) {
+        for (const auto& [key, value] : of.run)
+            if (key == name) return value;
+        return std::string();
+    };
+    CHECK_THAT(fact(vote, "gradient for attacks"), Contains("substitute"));
+    CHECK(fact(mean, "gradient for attacks") == "exact");
+    CHECK_THAT(fact(mean, "members"), Contains("a.safetensors, ") && Contains("c.safetensors"));
+    CHECK_THAT(command("evaluate" + three + " --out " + (folder / "run")).output,
+               Contains("answering together by mean-probability") && Contains("pass  V14"));
+
+    auto refused = [&](const std::string& arguments, const std::string& words) {
+        const Outcome outcome = command(arguments);
+        CHECK(outcome.status == 2);
+        CHECK_THAT(outcome.output, Contains(words));
+    };
+    refused("attack" + model("a") + data + " --voting vote", "several models");
+    refused("attack" + three + " --voting votes", "did you mean vote?");
+    refused("attack" + model("a") + model("b") + model("a") + data, "twice");
+    refused("evaluate --gradient-audit 2 --out x" + three, "one model");
+    write_model(folder / "other.safetensors", 127.5f, "night");
+    refused("attack" + model("a") + model("other") + data, "night");
+}
+
+TEST_CASE("an ensemble is judged on what none of its members learned from", "[apps][evaluation][ensemble]") {
+    ScratchFolder folder;
+    write_data(folder / "data");
+    const std::unique_ptr<Dataset> set = open_dataset(folder / "data");
+    std::vector<std::vector<int64_t>> tests, trainings;
+    std::string models;
+    for (uint64_t seed : {1, 2}) {
+        const std::string place = folder / str("m", seed);
+        std::filesystem::create_directories(place);
+        write_model(place + "/model.safetensors");
+        const SplitOptions options{
+            .kind = SplitKind::random, .train = 0.3, .val = 0.3, .test = 0.4, .seed = seed};
+        const Split split = make_split(*set, options);
+        write_split(place + "/split.json", *set, split, options);
+        tests.push_back(split.test);
+        trainings.push_back(split.train);
+        models += " --model " + place + "/model.safetensors";
+    }
+    int common = 0;
+    for (int64_t image : tests[0]) common += std::count(tests[1].begin(), tests[1].end(), image);
+    REQUIRE(common > 0);
+    REQUIRE(common < static_cast<int>(tests[0].size()));
+    const std::string rest = " --data " + (folder / "data") + " --attack fgsm --eps 2/255";
+    CHECK_THAT(command("attack" + models + rest).output,
+               Contains(str(", less ", tests[0].size() - common,
+                            " that are no test images of all members: ", common, " images")) &&
+                   Contains("pass  V9"));
+    // One that tells nothing of its training: the set's own test images, less the other's training images.
+    std::filesystem::remove(folder / "m2/split.json");
+    std::filesystem::remove_all(folder / "data/train");
+    CHECK_THAT(command("attack" + models + rest).output, Contains("V9") && !Contains("pass  V9"));
+    // Nothing is left where one learned from all that the other is judged on.
+    const Split swapped{.train = tests[0], .val = {}, .test = trainings[0]};
+    write_data(folder / "data");
+    write_split(folder / "m2/split.json", *set, swapped, {.kind = SplitKind::random});
+    const Outcome none = command("attack" + models + rest);
+    CHECK(none.status == 2);
+    CHECK_THAT(none.output, Contains("none of the members learned from"));
 }
