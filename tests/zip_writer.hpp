@@ -37,7 +37,7 @@ inline std::string stored_zip(const std::vector<std::pair<std::string, std::stri
                                                       number(size, 8) + number(at, 8)
                                                 : other;
         directory += "PK\1\2" + number(45, 2) + header(writing.large ? kElsewhere : size, extra.size()) +
-                     number(0, 10) + number(writing.large ? kElsewhere : at, 4) + name + extra;
+                     number(0, 8) + number(0, 2) + number(writing.large ? kElsewhere : at, 4) + name + extra;
         archive += "PK\3\4" + header(bytes.size(), 0) + name + bytes;
     }
     const uint64_t start = archive.size();

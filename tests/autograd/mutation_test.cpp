@@ -116,10 +116,12 @@ TEST_CASE("a mutant has the healthy op's samples, saves and forward pass", "[gra
     const OpInfo& op = user_op<Square<true>>();
     const gradcheck::MutantOp scaled(op, {Kind::scale, 0}), saved(op, {Kind::saved, 0, -1});
     CHECK(scaled.saves == op.saves);
-    CHECK(saved.saves(nullptr, Needs(1)).has_output(0));
-    CHECK(saved.saves(nullptr, Needs(1)).has_input(0));
+    const SampleSet set = op.samples();
+    const void* attributes = set.samples[0].attributes.get();
+    CHECK(saved.saves(attributes, Needs(1)).has_output(0));
+    CHECK(saved.saves(attributes, Needs(1)).has_input(0));
     CHECK(scaled.forward == op.forward);
-    const gradcheck::OpFunction healthy(op, op.samples().samples[0]), broken(scaled, op.samples().samples[0]);
+    const gradcheck::OpFunction healthy(op, set.samples[0]), broken(scaled, set.samples[0]);
     const gradcheck::Vector v(21, 1.0), expected = healthy.vjp(healthy.point(), v);
     const gradcheck::Vector got = broken.vjp(healthy.point(), v);
     for (std::size_t i = 0; i < 21; ++i) CHECK(got[i] == Approx(1.01 * expected[i]).epsilon(1e-14));
