@@ -92,7 +92,7 @@ const float* floats(const Graph& graph, int v) {
 // filters (O, ...) with those of channel o times scale[o]. Each trace calculates the scale anew, so that it
 // is known by its elements.
 Tensor scaled_filters(const Tensor& filters, const Tensor& scale, Prepared& prepared) {
-    return prepared.get(str("scaled ", filters.id(), " ", hex(hash_of(scale))), [&] {
+    return prepared.on_the_way(str("scaled ", filters.id(), " ", hex(hash_of(scale))), [&] {
         Tensor result = filters.clone();
         auto w = result.mutable_data<float>();
         const auto s = scale.data<float>();
@@ -169,11 +169,22 @@ int packed_filters(Graph& graph, int w, const kernels::ConvStage& stage, std::st
     one.conv.n = 1;
     AttributePrinter geometry;
     ConvStageGradientAttributes{one}.each(geometry);
-    return graph.add(prepared.get(str(direction, " ", graph.values[w].id(), " ", geometry.text()), [&] {
-        Tensor packed(Spec{{static_cast<int64_t>(count)}, Dtype::f32, kCpu});
-        pack(stage, floats(graph, w), packed.mutable_data<float>().data());
-        return packed;
-    }));
+    return graph.add(
+        prepared.get(str(direction, " ", prepared.name_of(graph.values[w]), " ", geometry.text()), [&] {
+            Tensor packed(Spec{{static_cast<int64_t>(count)}, Dtype::f32, kCpu});
+            pack(stage, floats(graph, w), packed.mutable_data<float>().data());
+            return packed;
+        }));
+}
+
+// Scaled filters that nobody reads any more, now that all is made of them, make room.
+void drop_unread(Graph& graph, const Tensor filters, Prepared& prepared) {
+    const auto is_read = [&](int v) { return graph.values[v].id() == filters.id(); };
+    for (const Step& step : graph.steps)
+        if (std::any_of(step.inputs.begin(), step.inputs.end(), is_read)) return;
+    if (!prepared.drop(filters)) return;
+    for (Tensor& value : graph.values)  // forward and back they have a number each
+        if (value.id() == filters.id()) value = Tensor::abstract(value.spec());
 }
 
 bool halves_2x2(const PoolOptions& options) {
@@ -313,6 +324,7 @@ void fuse_gradients(Graph& graph, bool exact, Prepared& prepared, const PoolGate
         fused.attributes = std::make_shared<const ConvStageGradientAttributes>(a);
         rewriter.absorb(conv);
         rewriter.replace(conv, std::move(fused));
+        drop_unread(graph, graph.values[first.inputs[1]], prepared);
     }
 }
 

@@ -18,8 +18,26 @@ class Prepared {
         return found;
     }
 
+    // The same for what is read only while more is made of it: kept until it is dropped, then made anew. Its
+    // name stays what it was made of, so what was made of it is found again.
+    Tensor on_the_way(const std::string& key, const std::function<Tensor()>& make) {
+        Tensor& found = on_the_way_[key];
+        if (!found.defined()) names_[(found = make()).id()] = key;
+        return found;
+    }
+    std::string name_of(const Tensor& x) const {
+        const auto found = names_.find(x.id());
+        return found == names_.end() ? std::to_string(x.id()) : found->second;
+    }
+    // Whether it was there to be dropped.
+    bool drop(const Tensor& x) {
+        const auto found = names_.find(x.id());
+        return found != names_.end() && on_the_way_.erase(found->second) > 0;
+    }
+
   private:
-    std::map<std::string, Tensor> made_;
+    std::map<std::string, Tensor> made_, on_the_way_;
+    std::map<uint64_t, std::string> names_;
 };
 
 // Where channels are scaled behind a convolution of constant filters (a batch norm in eval mode), scales the

@@ -242,6 +242,22 @@ TEST_CASE("an image plan's gradient may be asked for again", "[image_plan]") {
     CHECK(plan.kept_bytes() > 0);
 }
 
+TEST_CASE("an image plan keeps filters as its kernels read them, and not as they were scaled",
+          "[image_plan]") {
+    const Tensor w = numbers({512, 1, 1, 512}, 1), scale = numbers({512}, 2), shift = numbers({512}, 3);
+    const Model model = [&](const Tensor& x) {
+        return sum(multiply_add(conv2d(x, w), scale, shift), {1, 2});
+    };
+    const Tensor x = numbers({5, 2, 2, 512}, 4);
+    const std::size_t held = memory_use().current, filters = w.spec().bytes();
+    ImagePlan plan = plan_of(model, x, {.images_at_once = 2});
+    CHECK(memory_use().current - held < 5 * filters / 2);  // once forward, once back
+    const Tensor logits = plan.logits({x});  // traced anew for the one image left over, of the same filters
+    const Tensor gradient = plan.vjp(logits);
+    CHECK(memory_use().current - held < 3 * filters);
+    CHECK(identical(plan.vjp(logits), planned(model, x, logits, {.images_at_once = 5}).gradient));
+}
+
 TEST_CASE("an image plan notices what was written to since", "[image_plan]") {
     Tensor w = numbers({4, 3, 3, 3}, 1);
     const Model model = [&](const Tensor& x) { return sum(conv2d(x * x, w), {1, 2}); };
