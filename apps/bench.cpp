@@ -4,6 +4,7 @@
 #include "apps/bench_data.hpp"
 #include "apps/bench_gemm.hpp"
 #include "apps/bench_step.hpp"
+#include "apps/bench_vit.hpp"
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
 #include "base/json_writer.hpp"
@@ -17,10 +18,11 @@ namespace {
 int run_suite(const BenchOptions& options, std::vector<BenchRow>& rows) {
     if (options.suite == "gemm") return bench_gemm(std::cout, rows);
     if (options.suite == "conv") return bench_conv(std::cout, rows);
+    if (options.suite == "vit") return bench_vit(std::cout, rows);
     if (options.suite == "step") return bench_step(options.step, std::cout, rows);
     if (options.suite == "data") return bench_data(options.data, options.step.size, std::cout, rows);
     throw OptionsError("bench",
-                       str("expected the suite gemm, conv, step or data, got '", options.suite, "'"));
+                       str("expected the suite gemm, conv, vit, step or data, got '", options.suite, "'"));
 }
 
 }  // namespace

@@ -1,18 +1,20 @@
 #include "apps/bench_conv.hpp"
 
+#include "apps/bench_products.hpp"
 #include "base/text.hpp"
 #include "tensor/cpu/isa.hpp"
+#include "tensor/kernels/conv2d.hpp"
+#include "tensor/kernels/conv_pool.hpp"
 #include "tensor/kernels/conv_stage.hpp"
 #include "tensor/storage.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iomanip>
 #include <memory>
 #include <set>
 #include <string>
-#include <utility>
+#include <vector>
 
 namespace microtome::apps {
 namespace {
@@ -27,6 +29,8 @@ struct Layer {
                    channels, " to ", results, pool ? " pool" : "", residual ? " residual" : "");
     }
 };
+
+constexpr int64_t kTrainingBatch = 8;
 
 constexpr Layer kLayers[] = {
     {"lung", 180, 3, 32, 3, 1, 1, true},
@@ -58,28 +62,30 @@ constexpr Layer kLayers[] = {
     {"resnet50", 7, 512, 512, 3, 1, 1},
 };
 
-// 64-byte aligned memory with different floats of both signs in it.
-class Floats {
-  public:
-    explicit Floats(int64_t count)
-        : storage_(Storage::allocate(static_cast<std::size_t>(count) * sizeof(float) + 1, kCpu)) {
-        uint32_t state = 12345;
-        for (int64_t i = 0; i < count; ++i) {
-            state = state * 1664525u + 1013904223u;
-            data()[i] = static_cast<float>(static_cast<int32_t>(state >> 8) - (1 << 23)) * 0x1p-23f;
-        }
-    }
-    float* data() { return reinterpret_cast<float*>(storage_->data()); }
+// A training step's weight gradient, of several images, per image. Pooled, it is that of the fused op.
+double weight_gradient_seconds(const kernels::ConvStage& one, const uint8_t* gate, int threads) {
+    kernels::ConvStage stage = one;
+    stage.conv.n = kTrainingBatch;
+    const ConvShape& s = stage.conv;
+    BenchFloats x(s.input().elements()), g(stage.output().elements()), dw(s.filters().elements()), bias(s.o);
+    std::vector<uint8_t> gates;
+    for (int64_t n = 0; n < s.n; ++n) gates.insert(gates.end(), gate, gate + one.gate().elements());
+    const auto workspace =
+        Storage::allocate(std::max(kernels::conv_pool_weight_gradient_workspace<float>(s, threads),
+                                   kernels::conv2d_weight_gradient_workspace<float>(s, threads)),
+                          kCpu);
+    const KernelContext context{threads, {workspace->data(), workspace->bytes()}};
+    return best_seconds([&] {
+               if (stage.pool)
+                   kernels::conv_pool_weight_gradient(s, x.data(), g.data(), gates.data(), dw.data(),
+                                                      bias.data(), context);
+               else
+                   kernels::conv2d_weight_gradient(s, x.data(), g.data(), dw.data(), context);
+           }) /
+           kTrainingBatch;
+}
 
-  private:
-    std::shared_ptr<Storage> storage_;
-};
-
-struct Seconds {
-    double forward, gradient;
-};
-
-Seconds measure(const Layer& layer, int threads) {
+LayerTimes measure(const Layer& layer, int threads) {
     ConvOptions options;
     options.stride_h = options.stride_w = layer.stride;
     options.pad_top = options.pad_bottom = options.pad_left = options.pad_right = layer.padding;
@@ -89,15 +95,15 @@ Seconds measure(const Layer& layer, int threads) {
         .relu = true,
         .pool = layer.pool};
     const auto length = [](const Shape& shape) { return shape.elements(); };
-    Floats x(length(stage.conv.input())), w(length(stage.conv.filters())), bias(layer.results);
-    Floats y(length(stage.output())), g(length(stage.output())), dx(length(stage.conv.input()));
-    Floats residual(length(stage.conv.output())), gated(length(stage.conv.output()));
+    BenchFloats x(length(stage.conv.input())), w(length(stage.conv.filters())), bias(layer.results);
+    BenchFloats y(length(stage.output())), g(length(stage.output())), dx(length(stage.conv.input()));
+    BenchFloats residual(length(stage.conv.output())), gated(length(stage.conv.output()));
     const auto gate = Storage::allocate(static_cast<std::size_t>(length(stage.gate())), kCpu);
     uint8_t* bits = reinterpret_cast<uint8_t*>(gate->data());
 
     const std::size_t forward_floats = kernels::conv_stage_filters(stage),
                       gradient_floats = kernels::conv_stage_gradient_filters(stage);
-    Floats forward_packed(static_cast<int64_t>(forward_floats)),
+    BenchFloats forward_packed(static_cast<int64_t>(forward_floats)),
         gradient_packed(static_cast<int64_t>(gradient_floats));
     kernels::pack_conv_stage_filters(stage, w.data(), forward_packed.data());
     kernels::pack_conv_stage_gradient_filters(stage, w.data(), gradient_packed.data());
@@ -105,63 +111,38 @@ Seconds measure(const Layer& layer, int threads) {
                                                       kernels::conv_stage_gradient_workspace(stage, threads)),
                                              kCpu);
     const KernelContext context{threads, {workspace->data(), workspace->bytes()}};
-    Seconds seconds{};
+    const int64_t out_size = stage.conv.oh;
+    LayerTimes seconds{layer.name(), 2.0 * static_cast<double>(out_size * out_size * layer.results) *
+                                         static_cast<double>(layer.kernel * layer.kernel * layer.channels)};
     seconds.forward = best_seconds([&] {
         kernels::conv_stage(stage, x.data(), forward_floats > 0 ? forward_packed.data() : w.data(),
                             bias.data(), layer.residual ? residual.data() : nullptr, y.data(), bits, context);
     });
-    seconds.gradient = best_seconds([&] {
+    seconds.input_gradient = best_seconds([&] {
         kernels::conv_stage_gradient(stage, g.data(), bits,
                                      gradient_floats > 0 ? gradient_packed.data() : w.data(), dx.data(),
                                      layer.residual ? gated.data() : nullptr, context);
     });
+    seconds.weight_gradient = weight_gradient_seconds(stage, bits, threads);
     return seconds;
 }
 
 }  // namespace
 
 int bench_conv(std::ostream& out, std::vector<BenchRow>& rows) {
-    const auto flags = out.flags();
-    out << "convolution stages of one image in f32, bias and ReLU included: ms, GF/s of the direct "
-           "convolution, share "
-           "of the processor's peak\ninstruction set "
-        << cpu::isa_name(cpu::active_isa()) << '\n'
-        << std::fixed;
+    out << "convolution stages of one image in f32, bias and ReLU included, weight gradients for each of "
+        << kTrainingBatch
+        << ": ms, GF/s of the direct convolution, share of the processor's peak\ninstruction set "
+        << cpu::isa_name(cpu::active_isa()) << '\n';
     for (int threads : std::set<int>{1, thread_limit()}) {
-        double peak = 0;  // the best before and after: others may be using the machine
-        const auto look = [&] { peak = std::max(peak, peak_gflops(threads)); };
-        look();
-        std::vector<BenchRow> measured;
+        double peak = peak_gflops(threads);  // the best before, between and after: others may use the machine
+        std::vector<LayerTimes> measured;
         for (const Layer& layer : kLayers) {
-            const int64_t out_size = (layer.size + 2 * layer.padding - layer.kernel) / layer.stride + 1;
-            const double operations = 2.0 * static_cast<double>(out_size * out_size * layer.results) *
-                                      static_cast<double>(layer.kernel * layer.kernel * layer.channels);
-            const Seconds seconds = measure(layer, threads);
-            for (auto [step, time] :
-                 {std::pair{"forward", seconds.forward}, std::pair{"input_gradient", seconds.gradient}})
-                measured.push_back({"conv", str(layer.name(), " ", step, " threads=", threads), time,
-                                    operations / time * 1e-9});
-            look();
+            measured.push_back(measure(layer, threads));
+            peak = std::max(peak, peak_gflops(threads));
         }
-        out << '\n'
-            << "peak of " << threads << (threads == 1 ? " thread: " : " threads: ") << std::setprecision(1)
-            << peak << " GF/s\n"
-            << std::left << std::setw(48) << "stage" << std::right << std::setw(26) << "forward"
-            << std::setw(28) << "input gradient" << '\n';
-        for (std::size_t i = 0; i < measured.size(); ++i) {
-            BenchRow& row = measured[i];
-            row.peak_gflops = peak;
-            row.share_of_peak = row.gflops / peak;
-            if (i % 2 == 0) out << std::left << std::setw(48) << kLayers[i / 2].name() << std::right;
-            out << std::setprecision(3) << std::setw(9) << 1e3 * row.seconds << " ms" << std::setprecision(1)
-                << std::setw(7) << row.gflops << std::setprecision(0) << std::setw(5)
-                << 100 * row.share_of_peak << " % ";
-            if (i % 2 == 1) out << '\n';
-            rows.push_back(row);
-        }
-        out << std::flush;
+        print_layers("conv", threads, peak, measured, out, rows);
     }
-    out.flags(flags);
     return 0;
 }
 

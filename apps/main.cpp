@@ -302,15 +302,15 @@ class CommandLine {
         command->footer(
             "gemm: single-precision matrix products, their share of the processor's measured peak, and\n"
             "OpenBLAS in the same run where it is installed.\n"
-            "conv: every convolution of the lung study's network and of ResNet50, forward and input "
-            "gradient.\n"
+            "conv: every convolution of the lung study's network and of ResNet50, forward, input gradient\n"
+            "and weight gradient. vit: every matrix product of ViT-B/16, likewise.\n"
             "step: forward pass, input gradient (by the plans that attacks use, and on the tape) and "
             "training\n"
             "step of a network, the lung study's unless --arch says otherwise: images per second, share of\n"
             "peak, peak memory.\n"
             "data: images a second that the loader hands over from --data, decoded, and augmented.");
-        command->add_option("--suite", bench_.suite, "what to measure: gemm, conv, step or data")
-            ->check(CLI::IsMember({"gemm", "conv", "step", "data"}))
+        command->add_option("--suite", bench_.suite, "what to measure: gemm, conv, vit, step or data")
+            ->check(CLI::IsMember({"gemm", "conv", "vit", "step", "data"}))
             ->capture_default_str();
         command
             ->add_option("--arch", bench_.step.architecture,
