@@ -30,10 +30,11 @@ class Flag {
 GradientStatistics statistics(const Tensor& g) {
     GradientStatistics result;
     result.reached = true;
-    visit_floating("statistics", g.dtype(), [&]<class T>() {
+    const Tensor here = g.to(kCpu);
+    visit_floating("statistics", here.dtype(), [&]<class T>() {
         double squares = 0;
         int64_t zeros = 0;
-        for (T element : g.data<T>()) {
+        for (T element : here.data<T>()) {
             double x = static_cast<double>(element);
             if (!std::isfinite(x)) {
                 ++result.not_finite;
@@ -175,7 +176,7 @@ Tensors apply(const OpInfo& op, std::shared_ptr<const void> attributes, const Te
         if (!abstract) {
             KernelContext context;
             Tensor workspace;
-            if (op.workspace != nullptr) {
+            if (op.workspace != nullptr && device.kind == Device::Kind::cpu) {  // GPUs allocate in order
                 std::size_t bytes = op.workspace(attributes.get(), input_specs);
                 workspace = Tensor(Spec{{static_cast<int64_t>(bytes)}, Dtype::u8, device});
                 context.workspace = {workspace.mutable_raw(), bytes};

@@ -29,8 +29,8 @@ struct ConvShape : ConvOptions {
     int64_t oh = 0, ow = 0, o = 0;       // output
     int64_t kh = 0, kw = 0;              // filter
 
-    int64_t group_c() const { return c / groups; }  // input channels of one group
-    int64_t group_o() const { return o / groups; }  // output channels of one group
+    constexpr int64_t group_c() const { return c / groups; }  // input channels of one group
+    constexpr int64_t group_o() const { return o / groups; }  // output channels of one group
 
     Shape input() const { return {n, h, w, c}; }
     Shape filters() const { return {o, kh, kw, group_c()}; }

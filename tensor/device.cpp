@@ -1,7 +1,9 @@
 #include "tensor/device.hpp"
 
 #include "base/error.hpp"
+#include "tensor/cuda/backend.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace microtome {
@@ -16,9 +18,9 @@ Device parse_device(std::string_view text) {
             if (rest[0] != ':' || error != std::errc() || end != rest.data() + rest.size() || index < 0)
                 throw OptionsError("device", str("expected cpu, cuda or cuda:N, got '", text, "'"));
         }
-        throw DeviceError("device",
-                          str("expected a CUDA device for '", text, "', but this build has no CUDA backend"),
-                          "use cpu");
+        const Device device{Device::Kind::cuda, static_cast<int16_t>(std::min(index, 0x7fff))};
+        cuda::backend_of(device);
+        return device;
     }
     throw OptionsError("device", str("expected cpu, cuda or cuda:N, got '", text, "'"));
 }

@@ -20,13 +20,15 @@ struct bfloat16 {
     uint16_t bits = 0;
 
     bfloat16() = default;
-    explicit bfloat16(float x) {  // to nearest, ties to even; NaN stays NaN
+    constexpr explicit bfloat16(float x) {  // to nearest, ties to even; NaN stays NaN
         uint32_t u = std::bit_cast<uint32_t>(x);
         bits = (u & 0x7fffffffu) > 0x7f800000u
                    ? static_cast<uint16_t>((u >> 16) | 0x40u)
                    : static_cast<uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
     }
-    explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+    constexpr explicit operator float() const {
+        return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+    }
 };
 
 // clang-format off

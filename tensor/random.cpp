@@ -4,8 +4,10 @@
 #include "tensor/cpu/isa.hpp"
 #include "tensor/cpu/parallel.hpp"
 #include "tensor/cpu/random_table.hpp"
+#include "tensor/cuda/backend.hpp"
 
 #include <array>
+#include <bit>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -47,6 +49,14 @@ void fill(Kernel kernel, const RandomKey& key, std::span<double> y, const Kernel
         kernel(stream, key.restart, key.step, static_cast<uint64_t>(begin / 4), narrow.data(), n);
         std::copy_n(narrow.data(), n, y.data() + begin);
     });
+}
+
+}  // namespace
+
+namespace {
+
+cuda::DrawKey draw_key(const RandomKey& key) {
+    return {key.seed, key.purpose, key.sample, key.restart, key.step};
 }
 
 }  // namespace
@@ -94,15 +104,54 @@ void fill_signs(const RandomKey& key, std::span<double> y, const KernelContext& 
 }
 
 void fill_uniform(const RandomKey& key, Tensor& y, double low, double high, const KernelContext& context) {
+    if (cuda::on_cuda(y))
+        return cuda::run("fill_uniform", y, {}, [&](auto gpu) {
+            const auto width = gpu.number(high - low), start = gpu.number(low),
+                       last = std::nextafter(gpu.number(high), start);
+            gpu->uniform(gpu.stream, draw_key(key), start, width, last, gpu.out(y), y.elements());
+        });
     visit_f32_f64("fill_uniform", y.dtype(),
                   [&]<class T>() { fill_uniform(key, y.mutable_data<T>(), low, high, context); });
 }
 void fill_normal(const RandomKey& key, Tensor& y, const KernelContext& context) {
+    if (cuda::on_cuda(y))
+        return cuda::run("fill_normal", y, {},
+                         [&](auto gpu) { gpu->normal(gpu.stream, draw_key(key), gpu.out(y), y.elements()); });
     visit_f32_f64("fill_normal", y.dtype(),
                   [&]<class T>() { fill_normal(key, y.mutable_data<T>(), context); });
 }
 void fill_signs(const RandomKey& key, Tensor& y, const KernelContext& context) {
+    if (cuda::on_cuda(y))
+        return cuda::run("fill_signs", y, {},
+                         [&](auto gpu) { gpu->signs(gpu.stream, draw_key(key), gpu.out(y), y.elements()); });
     visit_f32_f64("fill_signs", y.dtype(), [&]<class T>() { fill_signs(key, y.mutable_data<T>(), context); });
+}
+
+void fill_gate(const Tensor& key, const Tensor& ids, int64_t elements, double rate, Tensor& gate,
+               const KernelContext& context) {
+    const float limit = static_cast<float>(rate);
+    if (cuda::on_cuda(gate)) {
+        const cuda::Queue queue = cuda::queue_of("fill_gate", gate, {&key, &ids});
+        if (gate.elements() > 0)
+            queue.memory().random_gate(queue.stream, cuda::in<int64_t>(key), cuda::in<int64_t>(ids),
+                                       ids.elements(), elements, limit, cuda::out<uint8_t>(gate));
+        return;
+    }
+    const std::span<const int64_t> name = key.data<int64_t>();
+    const std::span<uint8_t> bytes = gate.mutable_data<uint8_t>();
+    std::fill(bytes.begin(), bytes.end(), uint8_t{0});
+    std::vector<float> drawn(static_cast<std::size_t>(elements));
+    std::size_t bit = 0;
+    for (int64_t id : ids.data<int64_t>()) {
+        const RandomKey named{std::bit_cast<uint64_t>(name[0]), std::bit_cast<uint64_t>(name[1]),
+                              std::bit_cast<uint64_t>(id), static_cast<uint32_t>(name[2]),
+                              static_cast<uint32_t>(name[3])};
+        fill_uniform(named, std::span<float>(drawn), 0, 1, context);
+        for (float number : drawn) {
+            bytes[bit / 8] = static_cast<uint8_t>(bytes[bit / 8] | ((number >= limit) << (bit % 8)));
+            ++bit;
+        }
+    }
 }
 
 uint64_t random_below(const RandomKey& key, uint64_t i, uint64_t n) {

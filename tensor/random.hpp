@@ -41,6 +41,12 @@ void fill_uniform(const RandomKey& key, Tensor& y, double low = 0, double high =
 void fill_normal(const RandomKey& key, Tensor& y, const KernelContext& context = {});
 void fill_signs(const RandomKey& key, Tensor& y, const KernelContext& context = {});
 
+// gate: bit i % 8 of byte i / 8 says of number i whether it is not below `rate`, where number j of sample s
+// has place s * elements + j and is element j of the f32 stream in [0, 1) named by key, i64 (4): seed,
+// purpose, restart, step, and by ids[s], i64 (N). Bits behind the last are 0.
+void fill_gate(const Tensor& key, const Tensor& ids, int64_t elements, double rate, Tensor& gate,
+               const KernelContext& context = {});
+
 // Element i of a stream of integers below n, all equally probable: 64 bits times n, the upper half, and
 // another try in the few cases that would prefer some (Lemire 2019, "Fast random integer generation in an
 // interval"). Try t takes words 2 (t % 2), 2 (t % 2) + 1 of block i + (t / 2) 2^48. Throws OptionsError for

@@ -1,11 +1,13 @@
 #include "tensor/storage.hpp"
 
 #include "base/error.hpp"
+#include "tensor/cuda/backend.hpp"
 
 #include <bit>
 #include <map>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace microtome {
@@ -22,12 +24,19 @@ std::size_t size_class(std::size_t bytes) {
     return (bytes + step - 1) / step * step;
 }
 
-class CpuAllocator {
+}  // namespace
+
+// Memory of one device: the processor's, or that of a GPU, all of whose work is done in one order, so that a
+// block which a kernel still reads may be given to the next kernel at once.
+class CachingAllocator {
   public:
+    explicit CachingAllocator(Device device, const cuda::Backend* backend = nullptr)
+        : device_(device), backend_(backend), keeps_blocks_(backend == nullptr || backend->keeps_blocks) {}
+
     std::byte* take(std::size_t bytes) {
         std::lock_guard lock(mutex_);
         if (bytes > kMost) refuse(bytes);
-        std::size_t rounded = size_class(bytes);
+        std::size_t rounded = held_for(bytes);
         std::byte* block = nullptr;
         if (auto& kept = kept_[rounded]; !kept.empty()) {
             block = kept.back();
@@ -46,14 +55,15 @@ class CpuAllocator {
     }
 
     void give(std::byte* block, std::size_t bytes) noexcept {
-        std::size_t rounded = size_class(bytes);
+        std::size_t rounded = held_for(bytes);
         std::lock_guard lock(mutex_);
         use_.current -= bytes;
+        if (!keeps_blocks_) return free(block);
         try {
             kept_[rounded].push_back(block);
             use_.cached += rounded;
         } catch (...) {
-            operator delete(block, kAlignment);
+            free(block);
         }
     }
 
@@ -73,73 +83,93 @@ class CpuAllocator {
     }
 
   private:
+    std::size_t held_for(std::size_t bytes) const { return keeps_blocks_ ? size_class(bytes) : bytes; }
+
+    std::byte* allocate(std::size_t bytes) {
+        if (backend_ != nullptr) return static_cast<std::byte*>(backend_->allocate(device_.index, bytes));
+        return static_cast<std::byte*>(operator new(bytes, kAlignment, std::nothrow));
+    }
+    void free(std::byte* block) noexcept {
+        if (backend_ != nullptr)
+            backend_->release(device_.index, block);
+        else
+            operator delete(block, kAlignment);
+    }
+
     void release_kept() {
         for (auto& [size, blocks] : kept_)
-            for (std::byte* block : blocks) operator delete(block, kAlignment);
+            for (std::byte* block : blocks) free(block);
         kept_.clear();
         use_.cached = 0;
     }
 
     std::byte* fresh(std::size_t bytes) {
-        void* block = operator new(bytes, kAlignment, std::nothrow);
+        std::byte* block = allocate(bytes);
         if (block == nullptr) {
             release_kept();
-            block = operator new(bytes, kAlignment, std::nothrow);
+            block = allocate(bytes);
         }
         if (block == nullptr) refuse(bytes);
-        return static_cast<std::byte*>(block);
+        return block;
     }
 
     [[noreturn]] void refuse(std::size_t bytes) const {
-        throw DeviceError(
-            "memory",
-            str("expected ", bytes, " more bytes on the cpu, which has too little left; tensors hold ",
-                use_.current, " bytes, and ", use_.cached, " are kept for reuse"),
-            "a smaller batch needs less");
+        throw DeviceError("memory",
+                          str("expected ", bytes, " more bytes on the ", device_,
+                              ", which has too little left; tensors hold ", use_.current, " bytes, and ",
+                              use_.cached, " are kept for reuse"),
+                          "a smaller batch needs less");
     }
 
+    const Device device_;
+    const cuda::Backend* const backend_;  // null: the processor's memory
+    const bool keeps_blocks_;
     std::mutex mutex_;
     std::map<std::size_t, std::vector<std::byte*>> kept_;
     MemoryUse use_;
     std::size_t most_ = 0;  // that tensors ever held
 };
 
-// Never destroyed: tensors in static objects may outlive every other static.
-CpuAllocator& cpu_allocator() {
-    static auto* allocator = new CpuAllocator;
+namespace {
+
+// Allocators are never destroyed: tensors in static objects may outlive every other static.
+CachingAllocator& cpu_allocator() {
+    static auto* allocator = new CachingAllocator(kCpu);
     return *allocator;
 }
 
-void require_cpu(Device device) {
-    if (device.kind != Device::Kind::cpu)
-        throw DeviceError("memory", str("this build has no device ", device),
-                          "build with the CUDA toolkit installed");
+CachingAllocator& allocator_of(Device device) {
+    if (device.kind == Device::Kind::cpu) return cpu_allocator();
+    const cuda::Backend& backend = cuda::backend_of(device);
+    static auto* mutex = new std::mutex;
+    static auto* allocators = new std::map<std::pair<const cuda::Backend*, int>, CachingAllocator*>;
+    std::lock_guard lock(*mutex);
+    CachingAllocator*& allocator = (*allocators)[{&backend, device.index}];
+    if (allocator == nullptr) allocator = new CachingAllocator(device, &backend);
+    return *allocator;
 }
 
 }  // namespace
 
 std::shared_ptr<Storage> Storage::allocate(std::size_t bytes, Device device) {
-    require_cpu(device);
-    return std::shared_ptr<Storage>(new Storage(cpu_allocator().take(bytes), bytes, device));
+    CachingAllocator& allocator = allocator_of(device);
+    return std::shared_ptr<Storage>(new Storage(allocator.take(bytes), bytes, device, allocator));
 }
 
 Storage::~Storage() {
-    cpu_allocator().give(data_, bytes_);
+    allocator_.give(data_, bytes_);
 }
 
 MemoryUse memory_use(Device device) {
-    require_cpu(device);
-    return cpu_allocator().use();
+    return allocator_of(device).use();
 }
 
 void reset_peak_memory(Device device) {
-    require_cpu(device);
-    cpu_allocator().reset_peak();
+    allocator_of(device).reset_peak();
 }
 
 void release_cached_memory(Device device) {
-    require_cpu(device);
-    cpu_allocator().release();
+    allocator_of(device).release();
 }
 
 }  // namespace microtome

@@ -10,6 +10,8 @@
 
 namespace microtome {
 
+class CachingAllocator;
+
 // Memory is 64-byte aligned. Freed blocks are kept for the next request of the same size class: the same few
 // sizes come back at every step of a training or attack loop, and fresh pages cost as much as the arithmetic.
 class Storage {
@@ -29,8 +31,9 @@ class Storage {
     void touch() { version_.fetch_add(1, std::memory_order_relaxed); }
 
   private:
-    Storage(std::byte* data, std::size_t bytes, Device device)
-        : data_(data), bytes_(bytes), device_(device) {}
+    Storage(std::byte* data, std::size_t bytes, Device device, CachingAllocator& allocator)
+        : allocator_(allocator), data_(data), bytes_(bytes), device_(device) {}
+    CachingAllocator& allocator_;
     std::byte* data_;
     std::size_t bytes_;
     Device device_;

@@ -1,5 +1,7 @@
 #include "tensor/tensor.hpp"
 
+#include "tensor/cuda/backend.hpp"
+
 #include <atomic>
 #include <cstring>
 
@@ -29,6 +31,10 @@ Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Device device) {
 
 Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Device device) {
     Tensor result(Spec{shape, dtype, device});
+    if (cuda::on_cuda(result)) {
+        cuda::fill(result, value);
+        return result;
+    }
     visit_dtype(dtype, [&]<class T>() {
         auto elements = result.mutable_data<T>();
         if constexpr (std::is_same_v<T, bfloat16>)
@@ -49,7 +55,7 @@ void Tensor::require_readable(Dtype wanted) const {
         throw DtypeError("tensor", str("expected elements of ", wanted, ", got ", spec_), "cast() converts");
     if (device().kind != Device::Kind::cpu)
         throw DeviceError("tensor", str("expected a tensor on the cpu, got ", spec_),
-                          "copy it to the cpu first");
+                          "to(kCpu) copies it there");
     if (storage_ == nullptr)
         throw ShapeError(
             "tensor", str("expected elements, got the abstract tensor ", spec_, ", which has only a shape"));
@@ -65,6 +71,7 @@ double Tensor::item() const {
     if (!defined() || elements() != 1)
         throw ShapeError("item", defined() ? str("expected one element, got ", spec_)
                                            : "expected one element, got no tensor");
+    if (cuda::on_cuda(*this)) return to(kCpu).item();
     return visit_dtype(dtype(), [&]<class T>() {
         if constexpr (std::is_same_v<T, bfloat16>)
             return static_cast<double>(static_cast<float>(data<T>()[0]));
@@ -81,11 +88,29 @@ Tensor Tensor::clone() const {
     return result;
 }
 
+Tensor Tensor::to(Device device) const {
+    if (!defined() || this->device() == device) return *this;
+    Spec spec = spec_;
+    spec.device = device;
+    if (is_abstract()) return abstract(spec);
+    Tensor result(spec);
+    result.copy_from(*this);
+    return result;
+}
+
 void Tensor::copy_from(const Tensor& other) {
-    if (!defined() || !other.defined() || !(spec_ == other.spec_))
+    if (!defined() || !other.defined() || shape() != other.shape() || dtype() != other.dtype())
         throw ShapeError("copy_from", str("expected ", spec_, ", got ", other.spec_));
     if (is_abstract() || other.is_abstract()) throw ShapeError("copy_from", "expected tensors with elements");
-    if (elements() > 0) std::memmove(mutable_raw(), other.raw(), spec_.bytes());
+    if (elements() == 0) return;
+    if (!cuda::on_cuda(*this) && !cuda::on_cuda(other)) {
+        std::memmove(mutable_raw(), other.raw(), spec_.bytes());
+        return;
+    }
+    const Device gpu = cuda::on_cuda(*this) ? device() : other.device();
+    const cuda::Backend& backend = cuda::backend_of(gpu);
+    backend.copy(backend.stream(gpu.index), device(), mutable_raw(), other.device(), other.raw(),
+                 spec_.bytes());
 }
 
 Tensor Tensor::view(const Shape& shape, int64_t offset) const {
@@ -119,6 +144,7 @@ bool identical(const Tensor& a, const Tensor& b) {
     if (a.defined() != b.defined()) return false;
     if (!a.defined()) return true;
     if (!(a.spec() == b.spec()) || a.is_abstract() != b.is_abstract()) return false;
+    if (cuda::on_cuda(a) && !a.is_abstract()) return identical(a.to(kCpu), b.to(kCpu));
     return a.is_abstract() || a.elements() == 0 || std::memcmp(a.raw(), b.raw(), a.spec().bytes()) == 0;
 }
 
@@ -126,10 +152,11 @@ std::ostream& operator<<(std::ostream& out, const Tensor& tensor) {
     if (!tensor.defined()) return out << "undefined";
     out << tensor.spec();
     if (tensor.is_abstract()) return out << " (abstract)";
+    const Tensor here = tensor.to(kCpu);
     constexpr int64_t kShown = 8;
     out << " [";
     visit_dtype(tensor.dtype(), [&]<class T>() {
-        auto elements = tensor.data<T>();
+        auto elements = here.data<T>();
         for (int64_t i = 0; i < std::min(kShown, tensor.elements()); ++i) {
             out << (i ? ", " : "");
             if constexpr (std::is_same_v<T, bfloat16>)

@@ -77,10 +77,13 @@ class Tensor {
     // The only element, as a double.
     double item() const;
 
+    // The same elements on another device, not tracked by any tape; itself if it is there already.
+    Tensor to(Device device) const;
+
     // A copy with elements of its own; not tracked by any tape.
     Tensor clone() const;
 
-    // Overwrites the elements with other's. Shapes, types and devices must agree.
+    // Overwrites the elements with other's. Shapes and types must agree.
     void copy_from(const Tensor& other);
 
     // The same elements under another shape or from row `begin` of the first axis on, sharing storage, as a

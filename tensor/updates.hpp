@@ -116,6 +116,13 @@ MICROTOME_HD T next_above(T x) {
     return math::from_bits<T>(x > T(0) ? bits + 1 : bits - 1);
 }
 
+// The largest T that is not above x >= 0.
+template <class T>
+MICROTOME_HD T rounded_down(double x) {
+    const T rounded = static_cast<T>(x);
+    return static_cast<double>(rounded) > x ? next_below(rounded) : rounded;
+}
+
 // x brought into [x0 - epsilon, x0 + epsilon] and then into [low, high]. The first bounds are rounded
 // inwards, so that |x - x0| <= epsilon holds for the real numbers, not only up to an ulp, wherever x0 is in
 // the box.
@@ -156,6 +163,10 @@ struct StepL2 {
     MICROTOME_HD T operator()(T g, T x) const { return fma(scale, g, x); }
 };
 template <class T>
+MICROTOME_HD StepL2<T> step_l2(double alpha, double length) {
+    return {length == 0 ? T(0) : static_cast<T>(alpha / length)};
+}
+template <class T>
 struct ClipL2 {
     T scale, low, high;
 
@@ -165,5 +176,9 @@ struct ClipL2 {
         return x > high ? high : x;
     }
 };
+template <class T>
+MICROTOME_HD ClipL2<T> clip_l2(double epsilon, double distance, T low, T high) {
+    return {distance > epsilon ? rounded_down<T>(epsilon / distance) : T(1), low, high};
+}
 
 }  // namespace microtome::updates

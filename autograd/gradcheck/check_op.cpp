@@ -133,12 +133,13 @@ Row run_oracle(const OracleInfo& oracle, const OpInfo& op, const SampleSet& set,
 }
 
 std::vector<Row> check_op(const OpInfo& op, const Selection& selection) {
-    const SampleSet set = selected(op, selection);
+    const SampleSet set = on_device(selected(op, selection), selection.device);
     std::vector<std::string> names;
     std::vector<Row> rows;
     for (const OracleInfo& oracle : oracles()) {
         names.emplace_back(oracle.name);
         if (!selection.oracle.empty() && oracle.name != selection.oracle) continue;
+        if (oracle.on_duals && !(selection.device == kCpu)) continue;
         if (!oracle.hole(op, set).empty()) continue;
         rows.push_back(run_oracle(oracle, op, set, selection.seed));
         if (!rows.back().pass && selection.explain)

@@ -69,6 +69,7 @@ std::string explain(const Row& row);
 struct Selection {
     std::string oracle{}, sample{};  // empty: all
     std::string shapes{};            // "(4,5),(5)": the samples' inputs cut to these; empty: as they are
+    Device device = kCpu;            // where the op is run; dual numbers are on the CPU alone
     uint64_t seed = 1;               // of random cotangents and directions
     bool explain = true;             // a failure's pattern, smallest shapes and command are looked for
 };

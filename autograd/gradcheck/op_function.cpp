@@ -9,8 +9,9 @@ namespace microtome::gradcheck {
 Vector to_doubles(const Tensor& x) {
     Vector result;
     result.reserve(static_cast<std::size_t>(x.elements()));
-    visit_dtype(x.dtype(), [&]<class T>() {
-        for (T element : x.data<T>()) {
+    const Tensor here = x.to(kCpu);
+    visit_dtype(here.dtype(), [&]<class T>() {
+        for (T element : here.data<T>()) {
             if constexpr (std::is_same_v<T, bfloat16>)
                 result.push_back(static_cast<double>(static_cast<float>(element)));
             else
@@ -21,7 +22,7 @@ Vector to_doubles(const Tensor& x) {
 }
 
 Tensor from_doubles(View values, const Spec& spec) {
-    Tensor result(spec);
+    Tensor result(Spec{spec.shape, spec.dtype, kCpu});
     visit_dtype(spec.dtype, [&]<class T>() {
         auto elements = result.mutable_data<T>();
         for (std::size_t i = 0; i < elements.size(); ++i) {
@@ -31,6 +32,22 @@ Tensor from_doubles(View values, const Spec& spec) {
                 elements[i] = static_cast<T>(values[i]);
         }
     });
+    return result.to(spec.device);
+}
+
+SampleSet on_device(const SampleSet& set, Device device) {
+    SampleSet result = set;
+    auto move = [device](Tensors& tensors) {
+        std::map<uint64_t, Tensor> moved;  // a tensor in two places stays one
+        for (Tensor& tensor : tensors) {
+            Tensor& there = moved[tensor.id()];
+            if (!there.defined()) there = tensor.to(device);
+            tensor = there;
+        }
+    };
+    for (auto* samples : {&result.samples, &result.extremes})
+        for (OpSample& sample : *samples) move(sample.inputs);
+    for (KinkCase& kink : result.kinks) move(kink.inputs), move(kink.cotangents), move(kink.expected);
     return result;
 }
 

@@ -4,70 +4,32 @@
 #include "autograd/ops/indexing.hpp"
 #include "autograd/ops/reductions.hpp"
 #include "autograd/ops/shaping.hpp"
-#include "tensor/dual_math.hpp"
-
-#include <cmath>
-#include <vector>
+#include "tensor/kernels/index.hpp"
 
 namespace microtome {
 namespace {
 
 // The pixel to the upper left of each point, and what of the four around it lies inside the image.
 struct Corners {
-    Tensor column, row;  // (N, P), of the points' type
-    struct Corner {
-        Tensor index;   // i64 (N * P): into the rows of x as (N * H * W, C); 0 where outside
-        Tensor inside;  // (N, P): 1 or 0
-    } at[2][2];         // [below][right]
+    Tensor column, row;     // (N, P), of the points' type
+    kernels::Corner at[4];  // upper left, upper right, lower left, lower right
 };
-
-Corners abstract_corners(const Spec& points) {
-    Corners corners{Tensor::abstract(points), Tensor::abstract(points), {}};
-    for (auto& side : corners.at)
-        for (auto& corner : side)
-            corner = {Tensor::abstract({{points.shape.elements()}, Dtype::i64, points.device}),
-                      Tensor::abstract(points)};
-    return corners;
-}
 
 // Points are columns and rows in pixels: 0 is the first pixel's centre.
 Corners find_corners(const Tensor& columns, const Tensor& rows, int64_t h, int64_t w) {
+    const bool abstract = columns.is_abstract() || rows.is_abstract();
+    auto make = [=](const Spec& spec) { return abstract ? Tensor::abstract(spec) : Tensor(spec); };
     const Spec& points = columns.spec();
-    if (columns.is_abstract() || rows.is_abstract()) return abstract_corners(points);
-    Corners corners{Tensor(points), Tensor(points), {}};
-    visit_floating("affine_warp", points.dtype, [&]<class T>() {
-        auto x = columns.data<T>(), y = rows.data<T>();
-        auto left = corners.column.mutable_data<T>(), top = corners.row.mutable_data<T>();
-        const int64_t per_image = columns.size(0) ? columns.elements() / columns.size(0) : 0;
-        // Points far outside, where no corner is inside, need no number that fits an integer.
-        auto cell = [](T value, int64_t size) {
-            return value >= T(-1) && value < static_cast<T>(size) ? math::floor(value) : T(-2);
-        };
-        for (std::size_t p = 0; p < x.size(); ++p) {
-            left[p] = cell(x[p], w);
-            top[p] = cell(y[p], h);
-        }
-        for (int below : {0, 1})
-            for (int right : {0, 1}) {
-                Tensor index(Spec{{columns.elements()}, Dtype::i64, kCpu}), inside(points);
-                auto places = index.mutable_data<int64_t>();
-                auto mask = inside.mutable_data<T>();
-                for (std::size_t p = 0; p < x.size(); ++p) {
-                    const int64_t i = static_cast<int64_t>(math::value_of(top[p])) + below,
-                                  j = static_cast<int64_t>(math::value_of(left[p])) + right;
-                    const bool hit = i >= 0 && i < h && j >= 0 && j < w;
-                    places[p] = hit ? (static_cast<int64_t>(p) / per_image * h + i) * w + j : 0;
-                    mask[p] = hit ? T(1) : T(0);
-                }
-                corners.at[below][right] = {index, inside};
-            }
-    });
+    Corners corners{make(points), make(points), {}};
+    for (kernels::Corner& corner : corners.at)
+        corner = {make({{points.shape.elements()}, Dtype::i64, points.device}), make(points)};
+    if (!abstract) kernels::find_corners(columns, rows, h, w, corners.column, corners.row, corners.at);
     return corners;
 }
 
 // (1, H * W): the normalised coordinate of each pixel's centre, along rows or columns.
 Tensor centres(int64_t h, int64_t w, bool of_columns, const Spec& like) {
-    Tensor result(Spec{{1, h * w}, like.dtype, like.device});
+    Tensor result(Spec{{1, h * w}, like.dtype, kCpu});
     visit_floating("affine_warp", like.dtype, [&]<class T>() {
         auto elements = result.mutable_data<T>();
         for (int64_t p = 0; p < h * w; ++p) {
@@ -75,7 +37,7 @@ Tensor centres(int64_t h, int64_t w, bool of_columns, const Spec& like) {
             elements[p] = static_cast<T>(static_cast<double>(2 * place + 1) / static_cast<double>(size) - 1);
         }
     });
-    return result;
+    return result.to(like.device);
 }
 
 }  // namespace
@@ -104,7 +66,7 @@ Tensor affine_warp(const Tensor& x, const Tensor& theta) {
     Tensor y;
     for (int i : {0, 1})
         for (int j : {0, 1}) {
-            const Corners::Corner& corner = corners.at[i][j];
+            const kernels::Corner& corner = corners.at[2 * i + j];
             const Tensor weight = reshape(share[i][j] * corner.inside, Shape{n * h * w, 1});
             const Tensor part = weight * take(table, corner.index);
             y = y.defined() ? y + part : part;

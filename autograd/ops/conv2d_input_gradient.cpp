@@ -28,11 +28,8 @@ struct op::Conv2dInputGradient {
         });
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
-        visit_floating("conv2d_input_gradient", in[0].dtype(), [&]<class T>() {
-            kernels::conv2d_input_gradient<T>(geometry(a, in[0].shape(), in[1].shape()),
-                                              in[0].data<T>().data(), in[1].data<T>().data(),
-                                              out[0].mutable_data<T>().data(), context);
-        });
+        kernels::conv2d_input_gradient(geometry(a, in[0].shape(), in[1].shape()), in[0], in[1], out[0],
+                                       context);
     }
     static Saves saves(const Attributes&, Needs needs) {
         return Saves().input_if(needs[0], 1).input_if(needs[1], 0);

@@ -41,10 +41,7 @@ struct op::Matmul {
         });
     }
     static void forward(const Attributes& at, const Tensors& in, Tensors& out, KernelContext& context) {
-        visit_floating("matmul", in[0].dtype(), [&]<class T>() {
-            kernels::matmul<T>(geometry(at, in[0].shape(), in[1].shape()), in[0].data<T>().data(),
-                               in[1].data<T>().data(), out[0].mutable_data<T>().data(), context);
-        });
+        kernels::matmul(geometry(at, in[0].shape(), in[1].shape()), in[0], in[1], out[0], context);
     }
     static Saves saves(const Attributes&, Needs needs) {
         return Saves().input_if(needs[0], 1).input_if(needs[1], 0);

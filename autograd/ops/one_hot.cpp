@@ -1,5 +1,6 @@
 #include "autograd/describe.hpp"
 #include "autograd/ops/losses.hpp"
+#include "tensor/kernels/index.hpp"
 
 #include <algorithm>
 
@@ -26,17 +27,8 @@ struct op::OneHot {
             throw DtypeError(name, str("expected to make f32 or f64, got ", a.dtype));
         return {{Shape{in[0].shape[0], a.classes}, a.dtype, in[0].device}};
     }
-    static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext&) {
-        visit_floating("one_hot", a.dtype, [&]<class T>() {
-            T* row = out[0].mutable_data<T>().data();
-            std::fill_n(row, out[0].elements(), T(0));
-            for (int64_t label : in[0].data<int64_t>()) {
-                if (label < 0 || label >= a.classes)
-                    throw ShapeError(name, str("expected labels from 0 to ", a.classes - 1, ", got ", label));
-                row[label] = T(1);
-                row += a.classes;
-            }
-        });
+    static void forward(const Attributes&, const Tensors& in, Tensors& out, KernelContext&) {
+        kernels::one_hot(in[0], out[0]);
     }
     static void samples(Samples<OneHot>& s) {
         s.add("any", {3, Dtype::f64}, {integers({5}, 3)});

@@ -44,8 +44,7 @@ struct op::Pad {
         return {{Shape(std::span<const int64_t>(sizes)), in[0].dtype, in[0].device}};
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
-        // All bits 0 is zero in every element type.
-        if (out[0].elements() > 0) std::memset(out[0].mutable_raw(), 0, out[0].spec().bytes());
+        kernels::clear(out[0]);
         kernels::copy_into_box(in[0], a.before, out[0], context);
     }
     static Saves saves(const Attributes&, Needs) { return {}; }

@@ -34,22 +34,7 @@ struct op::RandomGate {
         return {{{(in[1].shape[0] * a.elements + 7) / 8}, Dtype::u8, in[1].device}};
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
-        const std::span<const int64_t> key = in[0].data<int64_t>();
-        const float rate = static_cast<float>(a.rate);
-        const std::span<uint8_t> gate = out[0].mutable_data<uint8_t>();
-        std::fill(gate.begin(), gate.end(), uint8_t{0});
-        std::vector<float> drawn(static_cast<std::size_t>(a.elements));
-        std::size_t bit = 0;
-        for (int64_t id : in[1].data<int64_t>()) {
-            const RandomKey named{std::bit_cast<uint64_t>(key[0]), std::bit_cast<uint64_t>(key[1]),
-                                  std::bit_cast<uint64_t>(id), static_cast<uint32_t>(key[2]),
-                                  static_cast<uint32_t>(key[3])};
-            fill_uniform(named, std::span<float>(drawn), 0, 1, context);
-            for (float number : drawn) {
-                gate[bit / 8] = static_cast<uint8_t>(gate[bit / 8] | ((number >= rate) << (bit % 8)));
-                ++bit;
-            }
-        }
+        fill_gate(in[0], in[1], a.elements, a.rate, out[0], context);
     }
     static void samples(Samples<RandomGate>& s) {
         Tensor key = key_tensor({.seed = 1, .purpose = 2, .step = 3});

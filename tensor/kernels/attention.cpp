@@ -51,12 +51,21 @@ struct Geometry {
     }
 };
 
+// 1 / sqrt(D), in the type and on the device of x.
+Tensor scale_of(const Geometry& at, const Tensor& x) {
+    return Tensor::scalar(1 / std::sqrt(static_cast<double>(at.d)), x.dtype(), x.device());
+}
+
+// From element `offset` on.
+Tensor from(const Tensor& x, int64_t offset) {
+    return x.view({x.elements() - offset}, offset);
+}
+
 // p = softmax(q k^T / sqrt(D)).
-template <class T>
-Tensor probabilities(const Geometry& at, const T* qkv, Dtype dtype, const KernelContext& context) {
-    Tensor p({{at.n * at.h * at.t, at.t}, dtype, kCpu});
-    matmul<T>(at.to_scores(at.wide()), qkv, qkv + at.h * at.d, p.mutable_data<T>().data(), context);
-    binary(Binary::multiply, p, Tensor::scalar(1 / std::sqrt(static_cast<double>(at.d)), dtype), p, context);
+Tensor probabilities(const Geometry& at, const Tensor& qkv, const KernelContext& context) {
+    Tensor p({{at.n * at.h * at.t, at.t}, qkv.dtype(), qkv.device()});
+    matmul(at.to_scores(at.wide()), qkv, from(qkv, at.h * at.d), p, context);
+    binary(Binary::multiply, p, scale_of(at, qkv), p, context);
     softmax(p, p, context);
     return p;
 }
@@ -65,15 +74,11 @@ Tensor probabilities(const Geometry& at, const T* qkv, Dtype dtype, const Kernel
 
 void attention(const Tensor& qkv, Tensor& y, const KernelContext& context) {
     const Geometry all(qkv.shape());
-    visit_floating("attention", qkv.dtype(), [&]<class T>() {
-        const T* from = qkv.data<T>().data();
-        T* to = y.mutable_data<T>().data();
-        all.each_block([&](const Geometry& at, int64_t first) {
-            const T* x = from + first * at.t * 3 * at.h * at.d;
-            const Tensor p = probabilities(at, x, qkv.dtype(), context);
-            matmul<T>(at.from_scores(at.scores(), at.wide(), at.narrow()), p.data<T>().data(),
-                      x + 2 * at.h * at.d, to + first * at.t * at.h * at.d, context);
-        });
+    all.each_block([&](const Geometry& at, int64_t first) {
+        const Tensor x = from(qkv, first * at.t * 3 * at.h * at.d);
+        Tensor to = from(y, first * at.t * at.h * at.d);
+        const Tensor p = probabilities(at, x, context);
+        matmul(at.from_scores(at.scores(), at.wide(), at.narrow()), p, from(x, 2 * at.h * at.d), to, context);
     });
 }
 
@@ -82,29 +87,20 @@ void attention(const Tensor& qkv, Tensor& y, const KernelContext& context) {
 void attention_input_gradient(const Tensor& g, const Tensor& qkv, Tensor& dqkv,
                               const KernelContext& context) {
     const Geometry all(qkv.shape());
-    const Dtype dtype = qkv.dtype();
-    visit_floating("attention", dtype, [&]<class T>() {
-        all.each_block([&](const Geometry& at, int64_t first) {
-            const int64_t part = at.h * at.d, offset = first * at.t * 3 * part;
-            const T* x = qkv.data<T>().data() + offset;
-            const T* gradient = g.data<T>().data() + first * at.t * part;
-            T* dx = dqkv.mutable_data<T>().data() + offset;
-            const MatrixLayout transposed_scores = Geometry::transposed(at.scores());
+    all.each_block([&](const Geometry& at, int64_t first) {
+        const int64_t part = at.h * at.d, offset = first * at.t * 3 * part;
+        const Tensor x = from(qkv, offset), gradient = from(g, first * at.t * part);
+        Tensor dq = from(dqkv, offset), dk = from(dq, part), dv = from(dq, 2 * part);
+        const MatrixLayout transposed_scores = Geometry::transposed(at.scores());
 
-            const Tensor p = probabilities(at, x, dtype, context);
-            matmul<T>(at.from_scores(transposed_scores, at.narrow(), at.wide()), p.data<T>().data(), gradient,
-                      dx + 2 * part, context);
-            Tensor ds(p.spec());
-            matmul<T>(at.to_scores(at.narrow()), gradient, x + 2 * part, ds.mutable_data<T>().data(),
-                      context);
-            softmax_input_gradient(ds, p, ds, context);
-            binary(Binary::multiply, ds, Tensor::scalar(1 / std::sqrt(static_cast<double>(at.d)), dtype), ds,
-                   context);
-            matmul<T>(at.from_scores(at.scores(), at.wide(), at.wide()), ds.data<T>().data(), x + part, dx,
-                      context);
-            matmul<T>(at.from_scores(transposed_scores, at.wide(), at.wide()), ds.data<T>().data(), x,
-                      dx + part, context);
-        });
+        const Tensor p = probabilities(at, x, context);
+        matmul(at.from_scores(transposed_scores, at.narrow(), at.wide()), p, gradient, dv, context);
+        Tensor ds(p.spec());
+        matmul(at.to_scores(at.narrow()), gradient, from(x, 2 * part), ds, context);
+        softmax_input_gradient(ds, p, ds, context);
+        binary(Binary::multiply, ds, scale_of(at, qkv), ds, context);
+        matmul(at.from_scores(at.scores(), at.wide(), at.wide()), ds, from(x, part), dq, context);
+        matmul(at.from_scores(transposed_scores, at.wide(), at.wide()), ds, x, dk, context);
     });
 }
 

@@ -1,4 +1,5 @@
 // Pooling over windows of any size, which may differ from place to place.
+#include "tensor/cuda/backend.hpp"
 #include "tensor/kernels/parallel.hpp"
 #include "tensor/kernels/pool.hpp"
 
@@ -24,6 +25,9 @@ PoolWindows adaptive_windows(const char* op, const Shape& x, int64_t oh, int64_t
 namespace kernels {
 
 void average_pool2d(const PoolWindows& windows, const Tensor& x, Tensor& y, KernelContext& context) {
+    if (cuda::on_cuda(y))
+        return cuda::run("average_pool2d", y, {&x},
+                         [&](auto gpu) { gpu->average_pool2d(gpu.stream, windows, gpu.in(x), gpu.out(y)); });
     const WindowAxis &rows = windows.rows, &columns = windows.columns;
     const int64_t channels = windows.c;
     visit_floating("average_pool2d", x.dtype(), [&]<class T>() {
@@ -52,6 +56,10 @@ void average_pool2d(const PoolWindows& windows, const Tensor& x, Tensor& y, Kern
 }
 
 void average_unpool2d(const PoolWindows& windows, const Tensor& g, Tensor& x, KernelContext& context) {
+    if (cuda::on_cuda(x))
+        return cuda::run("average_unpool2d", x, {&g}, [&](auto gpu) {
+            gpu->average_unpool2d(gpu.stream, windows, gpu.in(g), gpu.out(x));
+        });
     const WindowAxis &rows = windows.rows, &columns = windows.columns;
     const int64_t channels = windows.c;
     visit_floating("average_unpool2d", g.dtype(), [&]<class T>() {
@@ -78,6 +86,12 @@ void average_unpool2d(const PoolWindows& windows, const Tensor& g, Tensor& x, Ke
 
 void windowed_max(const PoolWindows& windows, const Tensor& x, Tensor& y, Tensor* winner,
                   KernelContext& context) {
+    if (cuda::on_cuda(y)) {
+        Tensor winners = winner ? *winner : Tensor();
+        return cuda::run("windowed_max", y, {&x, &winners}, [&](auto gpu) {
+            gpu->windowed_max(gpu.stream, windows, gpu.in(x), gpu.out(y), cuda::out<int64_t>(winners));
+        });
+    }
     const WindowAxis &rows = windows.rows, &columns = windows.columns;
     const int64_t channels = windows.c;
     int64_t* winners = winner ? winner->mutable_data<int64_t>().data() : nullptr;

@@ -4,6 +4,7 @@
 #include "tensor/conv_shape.hpp"
 #include "tensor/kernels/context.hpp"
 #include "tensor/kernels/epilogue.hpp"
+#include "tensor/tensor.hpp"
 
 #include <cstddef>
 
@@ -28,7 +29,15 @@ template <class T>
 void conv2d_weight_gradient(const ConvShape& shape, const T* x, const T* g, T* dw,
                             const KernelContext& context);
 
-// The workspace that each needs, in bytes.
+// The same for tensors, on any device.
+void conv2d(const ConvShape& shape, const Tensor& x, const Tensor& w, Tensor& y,
+            const KernelContext& context);
+void conv2d_input_gradient(const ConvShape& shape, const Tensor& g, const Tensor& w, Tensor& dx,
+                           const KernelContext& context);
+void conv2d_weight_gradient(const ConvShape& shape, const Tensor& x, const Tensor& g, Tensor& dw,
+                            const KernelContext& context);
+
+// The workspace that each needs, in bytes; on a CUDA device, none.
 template <class T>
 std::size_t conv2d_workspace(const ConvShape& shape, int threads = thread_limit());
 template <class T>

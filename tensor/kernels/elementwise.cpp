@@ -1,7 +1,9 @@
 #include "tensor/kernels/elementwise.hpp"
 
+#include "tensor/convert.hpp"
 #include "tensor/cpu/elementwise_table.hpp"
 #include "tensor/cpu/isa.hpp"
+#include "tensor/cuda/backend.hpp"
 #include "tensor/kernels/broadcast.hpp"
 #include "tensor/reference/elementwise.hpp"
 
@@ -111,6 +113,10 @@ Shape broadcast_shape(std::string_view where, const Shape& a, const Shape& b) {
 
 void unary(Unary operation, const Tensor& x, Tensor& y, const KernelContext& context) {
     require_same("unary", x, y);
+    if (cuda::on_cuda(y))
+        return cuda::run("unary", y, {&x}, [&](auto gpu) {
+            gpu->unary(gpu.stream, operation, gpu.in(x), gpu.out(y), y.elements());
+        });
     visit_floating("unary", y.dtype(), [&]<class T>() {
         const T* from = x.data<T>().data();
         T* to = y.mutable_data<T>().data();
@@ -123,6 +129,11 @@ void unary(Unary operation, const Tensor& x, Tensor& y, const KernelContext& con
 void binary(Binary operation, const Tensor& a, const Tensor& b, Tensor& y, const KernelContext& context) {
     require_broadcasts("binary", a, y);
     require_broadcasts("binary", b, y);
+    if (cuda::on_cuda(y))
+        return cuda::run("binary", y, {&a, &b}, [&](auto gpu) {
+            gpu->binary(gpu.stream, operation, cuda::broadcast(y.shape(), a.shape(), b.shape()), gpu.in(a),
+                        gpu.in(b), gpu.out(y));
+        });
     visit_floating("binary", y.dtype(), [&]<class T>() {
         auto first = input<T>(a, y), second = input<T>(b, y);
         T* to = y.mutable_data<T>().data();
@@ -139,6 +150,11 @@ void ternary(Ternary operation, const Tensor& a, const Tensor& b, const Tensor& 
     require_broadcasts("ternary", a, y);
     require_broadcasts("ternary", b, y);
     require_broadcasts("ternary", c, y);
+    if (cuda::on_cuda(y))
+        return cuda::run("ternary", y, {&a, &b, &c}, [&](auto gpu) {
+            gpu->ternary(gpu.stream, operation, cuda::broadcast(y.shape(), a.shape(), b.shape(), c.shape()),
+                         gpu.in(a), gpu.in(b), gpu.in(c), gpu.out(y));
+        });
     visit_floating("ternary", y.dtype(), [&]<class T>() {
         auto first = input<T>(a, y), second = input<T>(b, y), third = input<T>(c, y);
         T* to = y.mutable_data<T>().data();
@@ -154,6 +170,8 @@ void ternary(Ternary operation, const Tensor& a, const Tensor& b, const Tensor& 
 
 void broadcast_to(const Tensor& x, Tensor& y, const KernelContext& context) {
     require_broadcasts("broadcast_to", x, y);
+    if (cuda::on_cuda(y))
+        return cuda::copy_elements("broadcast_to", cuda::broadcast(y.shape(), y.shape(), x.shape()), x, y);
     visit_dtype(y.dtype(), [&]<class T>() {
         auto from = input<T>(x, y);
         T* to = y.mutable_data<T>().data();
@@ -171,6 +189,11 @@ void range_gate(const Tensor& x, double low, double high, Tensor& y, Tensor& gat
                 const KernelContext& context) {
     require_same("range_gate", x, y);
     require_gate("range_gate", x, gate);
+    if (cuda::on_cuda(y))
+        return cuda::run("range_gate", y, {&x, &gate}, [&](auto gpu) {
+            gpu->range_gate(gpu.stream, gpu.in(x), gpu.number(low), gpu.number(high), gpu.out(y),
+                            cuda::out<uint8_t>(gate), y.elements());
+        });
     visit_floating("range_gate", x.dtype(), [&]<class T>() {
         const T* from = x.data<T>().data();
         T* to = y.mutable_data<T>().data();
@@ -186,6 +209,10 @@ void range_gate(const Tensor& x, double low, double high, Tensor& y, Tensor& gat
 void apply_gate(const Tensor& g, const Tensor& gate, Tensor& dx, const KernelContext& context) {
     require_same("apply_gate", g, dx);
     require_gate("apply_gate", g, gate);
+    if (cuda::on_cuda(dx))
+        return cuda::run("apply_gate", dx, {&g, &gate}, [&](auto gpu) {
+            gpu->apply_gate(gpu.stream, gpu.in(g), cuda::in<uint8_t>(gate), gpu.out(dx), dx.elements());
+        });
     visit_floating("apply_gate", g.dtype(), [&]<class T>() {
         const T* from = g.data<T>().data();
         const uint8_t* bits = gate.data<uint8_t>().data();
@@ -196,40 +223,18 @@ void apply_gate(const Tensor& g, const Tensor& gate, Tensor& dx, const KernelCon
     });
 }
 
-namespace {
-
-template <class To, class From>
-To convert_one(From x) {
-    if constexpr (std::is_same_v<From, bfloat16>) {
-        return convert_one<To>(static_cast<float>(x));
-    } else if constexpr (std::is_same_v<To, From>) {
-        return x;
-    } else if constexpr (std::is_same_v<From, Dual>) {
-        return convert_one<To>(x.value);
-    } else if constexpr (std::is_same_v<To, Dual>) {
-        return Dual(static_cast<double>(x));
-    } else if constexpr (std::is_same_v<To, bfloat16>) {
-        return bfloat16(static_cast<float>(x));
-    } else if constexpr (std::is_floating_point_v<To>) {
-        return static_cast<To>(x);
-    } else if constexpr (std::is_floating_point_v<From>) {
-        // 256 and 2^63 are the first numbers too large, and floats both
-        constexpr From limit = static_cast<From>(sizeof(To) == 1 ? 0x1p8 : 0x1p63);
-        constexpr From lowest = static_cast<From>(std::numeric_limits<To>::min());
-        if (x != x) return 0;
-        if (x >= limit) return std::numeric_limits<To>::max();
-        return x <= lowest ? std::numeric_limits<To>::min() : static_cast<To>(x);
-    } else if constexpr (sizeof(To) == 1) {
-        return static_cast<To>(std::clamp<From>(x, 0, 255));
-    } else {
-        return static_cast<To>(x);
-    }
-}
-
-}  // namespace
-
 void convert(const Tensor& x, Tensor& y, const KernelContext& context) {
     require_same("convert", x, y);
+    if (cuda::on_cuda(y)) {
+        const cuda::Queue queue = cuda::queue_of("convert", y, {&x});
+        if (x.dtype() == Dtype::dual || y.dtype() == Dtype::dual)
+            throw DtypeError("convert",
+                             str("expected types that GPUs have, got ", x.spec(), " and ", y.spec()));
+        if (y.elements() > 0)
+            queue.memory().convert(queue.stream, x.dtype(), y.dtype(), x.raw(), y.mutable_raw(),
+                                   y.elements());
+        return;
+    }
     visit_dtype(x.dtype(), [&]<class From>() {
         const From* from = x.data<From>().data();
         visit_dtype(y.dtype(), [&]<class To>() {

@@ -14,10 +14,10 @@ struct Epilogue {
     bool relu = false;
     bool accumulate = false;
 
-    bool empty() const { return bias == nullptr && residual == nullptr && !relu; }
+    constexpr bool empty() const { return bias == nullptr && residual == nullptr && !relu; }
 
     // The finished element from the sum `y` of its products; `offset` is its place in the result.
-    T finish(T y, int64_t column, int64_t offset) const {
+    constexpr T finish(T y, int64_t column, int64_t offset) const {
         if (bias != nullptr) y = y + bias[column];
         if (residual != nullptr) y = y + residual[offset];
         if (relu && y <= T(0)) y = T(0);  // NaN stays NaN; a dual 0 stands still

@@ -1,9 +1,11 @@
 #include "tensor/kernels/index.hpp"
 
+#include "tensor/cuda/backend.hpp"
 #include "tensor/kernels/parallel.hpp"
 
 #include <algorithm>
 #include <numeric>
+#include <type_traits>
 
 namespace microtome::kernels {
 namespace {
@@ -27,6 +29,11 @@ void require_in_range(const char* where, const Tensor& index, int64_t size) {
 }  // namespace
 
 void gather(const Tensor& x, const Tensor& index, int axis, Tensor& y, KernelContext& context) {
+    if (cuda::on_cuda(y))
+        return cuda::run("gather", y, {&x, &index}, [&](auto gpu) {
+            gpu->gather(gpu.stream, cuda::axis_shape(y.shape(), axis), x.size(axis), gpu.in(x),
+                        cuda::in<int64_t>(index), gpu.out(y));
+        });
     const AxisView from(x.shape(), axis), to(y.shape(), axis);
     require_in_range("gather", index, from.size);
     const int64_t* at = index.data<int64_t>().data();
@@ -42,6 +49,11 @@ void gather(const Tensor& x, const Tensor& index, int axis, Tensor& y, KernelCon
 }
 
 void scatter_add(const Tensor& g, const Tensor& index, int axis, Tensor& x, KernelContext& context) {
+    if (cuda::on_cuda(x))
+        return cuda::run("scatter_add", x, {&g, &index}, [&](auto gpu) {
+            gpu->scatter_add(gpu.stream, cuda::axis_shape(g.shape(), axis), x.size(axis), gpu.in(g),
+                             cuda::in<int64_t>(index), gpu.out(x));
+        });
     const AxisView from(g.shape(), axis), to(x.shape(), axis);
     require_in_range("scatter_add", index, to.size);
     const int64_t* at = index.data<int64_t>().data();
@@ -58,6 +70,11 @@ void scatter_add(const Tensor& g, const Tensor& index, int axis, Tensor& x, Kern
 }
 
 void take_rows(const Tensor& x, const Tensor& index, Tensor& y, KernelContext& context) {
+    if (cuda::on_cuda(y))
+        return cuda::run("take", y, {&x, &index}, [&](auto gpu) {
+            gpu->take_rows(gpu.stream, x.size(0), y.elements() / index.elements(), index.elements(),
+                           gpu.in(x), cuda::in<int64_t>(index), gpu.out(y));
+        });
     require_in_range("take", index, x.size(0));
     const int64_t* at = index.data<int64_t>().data();
     const int64_t size = index.elements() ? y.elements() / index.elements() : 0;
@@ -71,6 +88,13 @@ void take_rows(const Tensor& x, const Tensor& index, Tensor& y, KernelContext& c
 }
 
 void add_rows(const Tensor& g, const Tensor& index, Tensor& x, KernelContext&) {
+    if (cuda::on_cuda(x))
+        return cuda::run("add_rows", x, {&g, &index}, [&](auto gpu) {
+            const int64_t rows = x.size(0), count = index.elements();
+            Tensor scratch(Spec{{cuda::add_rows_scratch(rows, count)}, Dtype::i64, x.device()});
+            gpu->add_rows(gpu.stream, rows, x.elements() / rows, count, gpu.in(g), cuda::in<int64_t>(index),
+                          cuda::out<int64_t>(scratch), gpu.out(x));
+        });
     require_in_range("add_rows", index, x.size(0));
     const int64_t* at = index.data<int64_t>().data();
     const int64_t size = index.elements() ? g.elements() / index.elements() : 0;
@@ -84,6 +108,58 @@ void add_rows(const Tensor& g, const Tensor& index, Tensor& x, KernelContext&) {
     });
 }
 
+void one_hot(const Tensor& labels, Tensor& y) {
+    const int64_t classes = y.size(1);
+    if (cuda::on_cuda(y))
+        return cuda::run("one_hot", y, {&labels}, [&](auto gpu) {
+            gpu->one_hot(gpu.stream, cuda::in<int64_t>(labels), y.size(0), classes, gpu.out(y));
+        });
+    visit_floating("one_hot", y.dtype(), [&]<class T>() {
+        T* row = y.mutable_data<T>().data();
+        std::fill_n(row, y.elements(), T(0));
+        for (int64_t label : labels.data<int64_t>()) {
+            if (label < 0 || label >= classes)
+                throw ShapeError("one_hot", str("expected labels from 0 to ", classes - 1, ", got ", label));
+            row[label] = T(1);
+            row += classes;
+        }
+    });
+}
+
+void find_corners(const Tensor& columns, const Tensor& rows, int64_t h, int64_t w, Tensor& left, Tensor& top,
+                  std::span<Corner, 4> corners) {
+    const int64_t points = columns.elements();
+    if (points == 0) return;
+    const cuda::WarpShape shape{h, w, points, cuda::Divisor(points / columns.size(0))};
+    if (cuda::on_cuda(left))
+        return cuda::run("affine_warp", left, {&columns, &rows, &top}, [&](auto gpu) {
+            cuda::WarpCorners<std::remove_pointer_t<decltype(gpu.out(left))>> to;
+            for (std::size_t i = 0; i < 4; ++i) {
+                to.index[i] = cuda::out<int64_t>(corners[i].index);
+                to.inside[i] = gpu.out(corners[i].inside);
+            }
+            gpu->corners(gpu.stream, shape, gpu.in(columns), gpu.in(rows), gpu.out(left), gpu.out(top), to);
+        });
+    visit_floating("affine_warp", left.dtype(), [&]<class T>() {
+        const auto x = columns.data<T>(), y = rows.data<T>();
+        const auto first = left.mutable_data<T>(), second = top.mutable_data<T>();
+        for (std::size_t p = 0; p < x.size(); ++p) {
+            first[p] = shape.cell(x[p], w);
+            second[p] = shape.cell(y[p], h);
+        }
+        for (std::size_t corner = 0; corner < 4; ++corner) {
+            const auto places = corners[corner].index.template mutable_data<int64_t>();
+            const auto mask = corners[corner].inside.template mutable_data<T>();
+            for (std::size_t p = 0; p < x.size(); ++p) {
+                const int64_t pixel = shape.pixel(static_cast<int64_t>(p), first[p], second[p],
+                                                  static_cast<int>(corner / 2), static_cast<int>(corner % 2));
+                places[p] = pixel < 0 ? 0 : pixel;
+                mask[p] = pixel < 0 ? T(0) : T(1);
+            }
+        }
+    });
+}
+
 std::size_t sort_workspace(const Shape& x) {
     return static_cast<std::size_t>(x.elements()) * sizeof(int64_t);
 }
@@ -91,6 +167,13 @@ std::size_t sort_workspace(const Shape& x) {
 void sort_rows(const Tensor& x, bool descending, Tensor& y, Tensor& index, KernelContext& context) {
     const int64_t size = x.size(-1), count = y.size(-1);
     if (y.elements() == 0) return;
+    if (cuda::on_cuda(y))
+        return cuda::run("sort", y, {&x, &index}, [&](auto gpu) {
+            const int64_t rows = x.elements() / size;
+            Tensor order(Spec{{rows * cuda::sort_padding(size)}, Dtype::i64, x.device()});
+            gpu->sort_rows(gpu.stream, descending, rows, size, count, gpu.in(x), cuda::out<int64_t>(order),
+                           gpu.out(y), cuda::out<int64_t>(index));
+        });
     auto* scratch = reinterpret_cast<int64_t*>(context.workspace.data());
     visit_floating("sort", x.dtype(), [&]<class T>() {
         const T* source = x.data<T>().data();

@@ -1,5 +1,6 @@
 #include "tensor/kernels/layout.hpp"
 
+#include "tensor/cuda/backend.hpp"
 #include "tensor/kernels/parallel.hpp"
 
 #include <array>
@@ -30,6 +31,23 @@ int64_t offset_of(int64_t row, const Shape& shape, int count, const Strides& str
     return offset;
 }
 
+void copy_strides(const Strides& from, int64_t (&to)[cuda::kMaxRank]) {
+    std::copy(from.begin(), from.end(), to);
+}
+
+// The same on a GPU, element by element.
+void copy_box_on_cuda(const char* where, const Tensor& x, Tensor& y, std::span<const int64_t> begin,
+                      bool box_is_x) {
+    const Tensor &box = box_is_x ? x : y, &whole = box_is_x ? y : x;
+    const Strides strides = row_major_strides(whole.shape());
+    int64_t first = 0, places[2][cuda::kMaxRank] = {};
+    for (int axis = 0; axis < whole.rank(); ++axis) first += begin[axis] * strides[axis];
+    copy_strides(strides, places[box_is_x ? 0 : 1]);
+    copy_strides(row_major_strides(box.shape()), places[box_is_x ? 1 : 0]);
+    cuda::copy_elements(where, cuda::strided(box.shape(), places), x, y, box_is_x ? 0 : first,
+                        box_is_x ? first : 0);
+}
+
 // Copies rows of the smaller array, each contiguous in both, to or from its box in the larger one.
 void copy_box(std::byte* destination, const std::byte* source, const Shape& box, const Shape& whole,
               std::span<const int64_t> begin, std::size_t element, bool box_is_source,
@@ -52,12 +70,23 @@ void copy_box(std::byte* destination, const std::byte* source, const Shape& box,
 
 }  // namespace
 
+void clear(Tensor& y) {
+    if (cuda::on_cuda(y)) return cuda::fill(y, 0);
+    if (y.elements() > 0) std::memset(y.mutable_raw(), 0, y.spec().bytes());
+}
+
 void permute(const Tensor& x, const std::vector<int>& order, Tensor& y, KernelContext& context) {
     if (y.elements() == 0) return;
     const int rank = y.rank();
     const Strides from = row_major_strides(x.shape());
     Strides strides{};  // of x, in y's order of axes
     for (int axis = 0; axis < rank; ++axis) strides[axis] = from[order[axis]];
+    if (cuda::on_cuda(y)) {
+        int64_t places[2][cuda::kMaxRank] = {};
+        copy_strides(row_major_strides(y.shape()), places[0]);
+        copy_strides(strides, places[1]);
+        return cuda::copy_elements("permute", cuda::strided(y.shape(), places), x, y);
+    }
     const int outer = std::max(rank - 1, 0);
     const int64_t length = rank ? y.size(-1) : 1;
     const int64_t step = rank ? strides[rank - 1] : 1;
@@ -73,15 +102,26 @@ void permute(const Tensor& x, const std::vector<int>& order, Tensor& y, KernelCo
 }
 
 void copy_into_box(const Tensor& x, std::span<const int64_t> begin, Tensor& y, KernelContext& context) {
+    if (cuda::on_cuda(y)) return copy_box_on_cuda("copy_into_box", x, y, begin, true);
     copy_box(y.mutable_raw(), x.raw(), x.shape(), y.shape(), begin, size_of(x.dtype()), true, context);
 }
 
 void copy_from_box(const Tensor& x, std::span<const int64_t> begin, Tensor& y, KernelContext& context) {
+    if (cuda::on_cuda(y)) return copy_box_on_cuda("copy_from_box", x, y, begin, false);
     copy_box(y.mutable_raw(), x.raw(), y.shape(), x.shape(), begin, size_of(x.dtype()), false, context);
 }
 
 void flip(const Tensor& x, int axis, Tensor& y, KernelContext& context) {
     if (y.elements() == 0) return;
+    if (cuda::on_cuda(y)) {
+        const Strides strides = row_major_strides(x.shape());
+        int64_t places[2][cuda::kMaxRank] = {};
+        copy_strides(strides, places[0]);
+        copy_strides(strides, places[1]);
+        places[1][axis] = -strides[axis];
+        const int64_t last = (x.size(axis) - 1) * strides[axis];
+        return cuda::copy_elements("flip", cuda::strided(y.shape(), places), x, y, last);
+    }
     int64_t inner = 1;
     for (int i = axis + 1; i < x.rank(); ++i) inner *= x.size(i);
     const int64_t size = x.size(axis);

@@ -9,6 +9,9 @@
 
 namespace microtome::kernels {
 
+// All bits 0, which is zero in every element type.
+void clear(Tensor& y);
+
 // y's axis i is x's axis order[i].
 void permute(const Tensor& x, const std::vector<int>& order, Tensor& y, KernelContext& context);
 

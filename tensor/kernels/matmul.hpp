@@ -4,6 +4,7 @@
 #include "tensor/kernels/context.hpp"
 #include "tensor/kernels/epilogue.hpp"
 #include "tensor/matmul_shape.hpp"
+#include "tensor/tensor.hpp"
 
 #include <cstddef>
 
@@ -18,7 +19,11 @@ template <class T>
 void matmul(const MatmulShape& shape, const T* a, const T* b, T* c, const KernelContext& context,
             const Epilogue<T>& epilogue = {});
 
-// The workspace that matmul needs, in bytes.
+// The same for tensors, on any device, where a, b and c begin with their tensors' first elements.
+void matmul(const MatmulShape& shape, const Tensor& a, const Tensor& b, Tensor& c,
+            const KernelContext& context, bool accumulate = false);
+
+// The workspace that matmul needs, in bytes; on a CUDA device, none.
 template <class T>
 std::size_t matmul_workspace(const MatmulShape& shape, int threads = thread_limit());
 

@@ -2,6 +2,7 @@
 
 #include "tensor/cpu/isa.hpp"
 #include "tensor/cpu/pool_table.hpp"
+#include "tensor/cuda/backend.hpp"
 #include "tensor/kernels/parallel.hpp"
 
 #include <algorithm>
@@ -159,6 +160,12 @@ void max_gather_2x2_row(const PoolShape& s, const T* top, const T* bottom, const
 }  // namespace
 
 void max_pool2d(const PoolShape& s, const Tensor& x, Tensor& y, Tensor* winner, KernelContext& context) {
+    if (cuda::on_cuda(y)) {
+        Tensor winners = winner ? *winner : Tensor();
+        return cuda::run("max_pool2d", y, {&x, &winners}, [&](auto gpu) {
+            gpu->max_pool2d(gpu.stream, s, gpu.in(x), gpu.out(y), cuda::out<uint8_t>(winners));
+        });
+    }
     uint8_t* winners = winner ? winner->mutable_data<uint8_t>().data() : nullptr;
     visit_floating("max_pool2d", x.dtype(), [&]<class T>() {
         const T* source = x.data<T>().data();
@@ -174,6 +181,10 @@ void max_pool2d(const PoolShape& s, const Tensor& x, Tensor& y, Tensor* winner, 
 
 void max_unpool2d(const PoolShape& s, const Tensor& g, const Tensor& winner, Tensor& x,
                   KernelContext& context) {
+    if (cuda::on_cuda(x))
+        return cuda::run("max_unpool2d", x, {&g, &winner}, [&](auto gpu) {
+            gpu->max_unpool2d(gpu.stream, s, gpu.in(g), cuda::in<uint8_t>(winner), gpu.out(x));
+        });
     const uint8_t* winners = winner.data<uint8_t>().data();
     visit_floating("max_unpool2d", g.dtype(), [&]<class T>() {
         const T* source = g.data<T>().data();
@@ -211,6 +222,10 @@ void max_unpool2d(const PoolShape& s, const Tensor& g, const Tensor& winner, Ten
 
 void max_pool2d_gather(const PoolShape& s, const Tensor& x, const Tensor& winner, Tensor& y,
                        KernelContext& context) {
+    if (cuda::on_cuda(y))
+        return cuda::run("max_pool2d_gather", y, {&x, &winner}, [&](auto gpu) {
+            gpu->max_pool2d_gather(gpu.stream, s, gpu.in(x), cuda::in<uint8_t>(winner), gpu.out(y));
+        });
     const uint8_t* winners = winner.data<uint8_t>().data();
     visit_floating("max_pool2d_gather", x.dtype(), [&]<class T>() {
         const T* source = x.data<T>().data();

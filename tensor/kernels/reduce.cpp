@@ -1,6 +1,7 @@
 #include "tensor/kernels/reduce.hpp"
 
 #include "tensor/cpu/isa.hpp"
+#include "tensor/cuda/backend.hpp"
 #include "tensor/reference/reduce.hpp"
 
 #include <algorithm>
@@ -219,9 +220,31 @@ void arg_extreme(bool maximum, const Tensor& x, int axis, Tensor& values, Tensor
     if (values.elements() != outer * inner || indices.elements() != outer * inner)
         throw ShapeError(where, str("expected outputs of ", outer * inner, " elements, got ", values.shape(),
                                     " and ", indices.shape()));
+    if (cuda::on_cuda(values))
+        return cuda::run(where, values, {&x, &indices}, [&](auto gpu) {
+            gpu->arg_extreme(gpu.stream, maximum, cuda::axis_shape(x.shape(), axis), gpu.in(x),
+                             gpu.out(values), cuda::out<int64_t>(indices));
+        });
     visit_floating(where, x.dtype(), [&]<class T>() {
         arg_extreme(maximum, x.data<T>().data(), outer, length, inner, values.mutable_data<T>().data(),
                     indices.mutable_data<int64_t>().data(), context);
+    });
+}
+
+// The sum of nothing is 0; nothing has no maximum.
+void require_sum(Reduction reduction, const Tensor& x) {
+    if (reduction == Reduction::max || reduction == Reduction::min)
+        throw ShapeError("reduce", str("expected elements to choose from, got ", x.shape()));
+}
+
+void reduce_on_cuda(const char* where, Reduction reduction, const Tensor& x, AxisMask axes,
+                    const Tensor& center, Tensor& y) {
+    if (y.elements() == 0) return;
+    if (x.elements() == 0) return cuda::fill(y, 0);
+    const cuda::ReduceShape shape = cuda::reduce_shape(x.shape(), axes);
+    Tensor parts = cuda::scratch(x, cuda::reduce_parts(shape));
+    cuda::run(where, y, {&x, &center}, [&](auto gpu) {
+        gpu->reduce(gpu.stream, reduction, shape, gpu.in(x), gpu.in(center), gpu.out(parts), gpu.out(y));
     });
 }
 
@@ -248,13 +271,13 @@ AxisMask all_axes(const Shape& shape) {
 
 void reduce(Reduction reduction, const Tensor& x, AxisMask axes, Tensor& y, const KernelContext& context) {
     require_kept_shape(x, axes, y);
+    if (x.elements() == 0 && y.elements() > 0) require_sum(reduction, x);
+    if (cuda::on_cuda(y)) return reduce_on_cuda("reduce", reduction, x, axes, {}, y);
     visit_floating("reduce", x.dtype(), [&]<class T>() {
         const T* from = x.data<T>().data();
         T* to = y.mutable_data<T>().data();
         if (y.elements() == 0) return;
         if (x.elements() == 0) {
-            if (reduction == Reduction::max || reduction == Reduction::min)
-                throw ShapeError("reduce", str("expected elements to choose from, got ", x.shape()));
             std::fill_n(to, y.elements(), T(0));
             return;
         }
@@ -296,6 +319,8 @@ void squared_deviations(const Tensor& x, const Tensor& center, Tensor& y, const 
     if (x.rank() != 2 || center.elements() != x.size(1) || y.elements() != x.size(1))
         throw ShapeError("squared_deviations", str("expected x (R,C), center and y (C), got ", x.shape(),
                                                    ", ", center.shape(), " and ", y.shape()));
+    if (cuda::on_cuda(y))
+        return reduce_on_cuda("squared_deviations", Reduction::sum_of_squares, x, 1, center, y);
     visit_floating("squared_deviations", x.dtype(), [&]<class T>() {
         const T *from = x.data<T>().data(), *about = center.data<T>().data();
         T* to = y.mutable_data<T>().data();

@@ -2,6 +2,8 @@
 
 #include "tensor/cpu/isa.hpp"
 #include "tensor/cpu/resample_table.hpp"
+#include "tensor/cuda/backend.hpp"
+#include "tensor/kernels/elementwise.hpp"
 #include "tensor/kernels/parallel.hpp"
 #include "tensor/math.hpp"
 #include "tensor/reference/resample.hpp"
@@ -161,6 +163,19 @@ void apply_along_axis(const SparseMatrix& matrix, const Tensor& x, int axis, Ten
     for (int i = 0; i < axis; ++i) outer *= x.size(i);
     for (int i = axis + 1; i < x.rank(); ++i) inner *= x.size(i);
     const int64_t rows = matrix.rows();
+    if (cuda::on_cuda(y)) {
+        const Device device = y.device();
+        const auto count = static_cast<int64_t>(matrix.column.size());
+        const Tensor start = Tensor::of(matrix.start, {rows + 1}).to(device),
+                     column = Tensor::of(matrix.column, {count}).to(device);
+        Tensor weight(Spec{{count}, y.dtype(), kCpu});
+        convert(Tensor::of(matrix.weight, {count}), weight);
+        weight = weight.to(device);
+        return cuda::run("resample", y, {&x}, [&](auto gpu) {
+            gpu->resample(gpu.stream, {outer, rows, inner}, matrix.columns, cuda::in<int64_t>(start),
+                          cuda::in<int64_t>(column), gpu.in(weight), gpu.in(x), gpu.out(y));
+        });
+    }
     visit_floating("resample", x.dtype(), [&]<class T>() {
         const std::vector<T> weights(matrix.weight.begin(), matrix.weight.end());
         const T* source = x.data<T>().data();

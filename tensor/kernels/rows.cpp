@@ -3,6 +3,7 @@
 #include "tensor/cpu/isa.hpp"
 #include "tensor/cpu/parallel.hpp"
 #include "tensor/cpu/rows_table.hpp"
+#include "tensor/cuda/backend.hpp"
 #include "tensor/kernels/elementwise.hpp"
 #include "tensor/kernels/reduce.hpp"
 #include "tensor/reference/rows.hpp"
@@ -70,12 +71,17 @@ void for_rows(Rows rows, const KernelContext& context, Body body) {
                         [=](int64_t i, int) { body(i * group, std::min(group, rows.count - i * group)); });
 }
 
-// The kernels of the form (T* of x's shape, ..., T* of x's shape).
-template <class Select, class... Inputs>
-void map_rows(const char* where, Tensor& to, const KernelContext& context, Select select,
+// The kernels of the form (T* of x's shape, ..., T* of x's shape): select(table) of the CPU's, on_gpu(table)
+// of those of GPUs.
+template <class Select, class OnGpu, class... Inputs>
+void map_rows(const char* where, Tensor& to, const KernelContext& context, Select select, OnGpu on_gpu,
               const Inputs&... inputs) {
     Rows rows = rows_of(where, to);
     (require_same(where, inputs, to), ...);
+    if (cuda::on_cuda(to))
+        return cuda::run(where, to, {&inputs...}, [&](auto gpu) {
+            on_gpu (*gpu.kernels)(gpu.stream, gpu.in(inputs)..., gpu.out(to), rows.count, rows.length);
+        });
     visit_floating(where, to.dtype(), [&]<class T>() {
         auto kernel = select(table<T>());
         T* y = to.mutable_data<T>().data();
@@ -93,28 +99,35 @@ void map_rows(const char* where, Tensor& to, const KernelContext& context, Selec
 
 void softmax(const Tensor& x, Tensor& y, const KernelContext& context) {
     map_rows(
-        "softmax", y, context, [](auto& kernels) { return kernels.softmax; }, x);
+        "softmax", y, context, [](auto& kernels) { return kernels.softmax; },
+        [](auto& gpu) { return gpu.softmax; }, x);
 }
 
 void log_softmax(const Tensor& x, Tensor& y, const KernelContext& context) {
     map_rows(
-        "log_softmax", y, context, [](auto& kernels) { return kernels.log_softmax; }, x);
+        "log_softmax", y, context, [](auto& kernels) { return kernels.log_softmax; },
+        [](auto& gpu) { return gpu.log_softmax; }, x);
 }
 
 void softmax_input_gradient(const Tensor& g, const Tensor& y, Tensor& dx, const KernelContext& context) {
     map_rows(
-        "softmax_input_gradient", dx, context, [](auto& kernels) { return kernels.softmax_gradient; }, g, y);
+        "softmax_input_gradient", dx, context, [](auto& kernels) { return kernels.softmax_gradient; },
+        [](auto& gpu) { return gpu.softmax_gradient; }, g, y);
 }
 
 void log_softmax_input_gradient(const Tensor& g, const Tensor& y, Tensor& dx, const KernelContext& context) {
     map_rows(
         "log_softmax_input_gradient", dx, context, [](auto& kernels) { return kernels.log_softmax_gradient; },
-        g, y);
+        [](auto& gpu) { return gpu.log_softmax_gradient; }, g, y);
 }
 
 void logsumexp(const Tensor& x, Tensor& y, const KernelContext& context) {
     Rows rows = rows_of("logsumexp", x);
     require_elements("logsumexp", "an output", y, rows.count);
+    if (cuda::on_cuda(y))
+        return cuda::run("logsumexp", y, {&x}, [&](auto gpu) {
+            gpu->logsumexp(gpu.stream, gpu.in(x), gpu.out(y), rows.count, rows.length);
+        });
     visit_floating("logsumexp", x.dtype(), [&]<class T>() {
         const T* from = x.data<T>().data();
         T* to = y.mutable_data<T>().data();
@@ -134,6 +147,11 @@ void layer_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, doubl
     require_elements(where, "rstd", rstd, rows.count);
     if (scale.defined()) require_elements(where, "scale", scale, rows.length);
     if (shift.defined()) require_elements(where, "shift", shift, rows.length);
+    if (cuda::on_cuda(y))
+        return cuda::run(where, y, {&x, &scale, &shift, &mean, &rstd}, [&](auto gpu) {
+            gpu->layer_norm(gpu.stream, gpu.in(x), gpu.in(scale), gpu.in(shift), gpu.number(epsilon),
+                            gpu.out(y), gpu.out(mean), gpu.out(rstd), rows.count, rows.length);
+        });
     visit_floating(where, x.dtype(), [&]<class T>() {
         const T* from = x.data<T>().data();
         const T* by = scale.defined() ? scale.data<T>().data() : nullptr;
@@ -158,6 +176,11 @@ void layer_norm_input_gradient(const Tensor& g, const Tensor& x, const Tensor& m
     require_elements(where, "mean", mean, rows.count);
     require_elements(where, "rstd", rstd, rows.count);
     if (scale.defined()) require_elements(where, "scale", scale, rows.length);
+    if (cuda::on_cuda(dx))
+        return cuda::run(where, dx, {&g, &x, &mean, &rstd, &scale}, [&](auto gpu) {
+            gpu->layer_norm_gradient(gpu.stream, gpu.in(g), gpu.in(x), gpu.in(mean), gpu.in(rstd),
+                                     gpu.in(scale), gpu.out(dx), rows.count, rows.length);
+        });
     visit_floating(where, x.dtype(), [&]<class T>() {
         const T *from = g.data<T>().data(), *at = x.data<T>().data();
         const T *m = mean.data<T>().data(), *r = rstd.data<T>().data();
@@ -179,6 +202,8 @@ void channel_statistics(const Tensor& x, Tensor& mean, Tensor& variance, const K
     require_elements(where, "variance", variance, rows.length);
     Tensor matrix = x.view({rows.count, rows.length});
     auto divide = [&](Tensor& sums) {
+        const Tensor count = Tensor::scalar(static_cast<double>(rows.count), sums.dtype(), sums.device());
+        if (cuda::on_cuda(sums)) return binary(Binary::divide, sums, count, sums, context);
         visit_floating(where, sums.dtype(), [&]<class T>() {
             for (T& sum : sums.mutable_data<T>()) sum /= static_cast<T>(rows.count);
         });

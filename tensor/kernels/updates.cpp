@@ -2,6 +2,7 @@
 
 #include "tensor/cpu/isa.hpp"
 #include "tensor/cpu/updates_table.hpp"
+#include "tensor/cuda/backend.hpp"
 #include "tensor/kernels/parallel.hpp"
 #include "tensor/reference/reduce.hpp"
 #include "tensor/reference/updates.hpp"
@@ -76,39 +77,53 @@ double integer_power(double base, int64_t exponent) {
     return power;
 }
 
-// The largest T that is not above x.
-template <class T>
-T rounded_down(double x) {
-    T rounded = static_cast<T>(x);
-    if (static_cast<double>(rounded) > x)
-        rounded = std::nextafter(rounded, -std::numeric_limits<T>::infinity());
-    return rounded;
-}
-
-// Sums of squares in double. The square of a float is exact there, so multiplying and adding is one rounding,
-// as a fused multiply-add is.
-struct SquareSum : reference::Sum {
-    static double take(double partial, float x) {
-        return partial + static_cast<double>(x) * static_cast<double>(x);
-    }
-    static double take(double partial, double x) { return std::fma(x, x, partial); }
-};
-
 template <class T>
 double norm(const T* x, int64_t n) {
-    return std::sqrt(reference::lane_reduce<double>(SquareSum{}, n, [=](int64_t i) { return x[i]; }));
+    return std::sqrt(
+        reference::lane_reduce<double>(reference::DoubleSumOfSquares{}, n, [=](int64_t i) { return x[i]; }));
 }
 template <class T>
 double distance(const T* x, const T* x0, int64_t n) {
-    return std::sqrt(reference::lane_reduce<double>(SquareSum{}, n, [=](int64_t i) { return x[i] - x0[i]; }));
+    return std::sqrt(reference::lane_reduce<double>(reference::DoubleSumOfSquares{}, n,
+                                                    [=](int64_t i) { return x[i] - x0[i]; }));
+}
+
+template <class T>
+const T* read(const Tensor& x) {
+    return cuda::on_cuda(x) ? cuda::in<T>(x) : x.data<T>().data();
+}
+template <class T>
+T* write(Tensor& x) {
+    return cuda::on_cuda(x) ? cuda::out<T>(x) : x.mutable_data<T>().data();
+}
+
+// Runs a formula over the arrays' elements, as many as y's: an entry of the CPU's table or of the GPU's.
+template <class T, class Formula, class... Arrays>
+void update(const Tensor& y, const KernelContext& context, auto cpu::UpdatesTable<T>::*on_cpu,
+            auto cuda::Kernels<T>::*on_gpu, const Formula& formula, Arrays... arrays) {
+    if (cuda::on_cuda(y)) {
+        const cuda::Queue queue = cuda::queue_of("update", y, {});
+        if (y.elements() > 0)
+            (queue.backend.kernels.of<T>().*on_gpu)(queue.stream, formula, arrays..., y.elements());
+        return;
+    }
+    for_blocks(y.elements(), context,
+               [&](int64_t at, int64_t n) { (table<T>().*on_cpu)(formula, (arrays + at)..., n); });
 }
 
 template <class T>
 void project_l2_image(const ImageBounds& bounds, const T* x0, T* x, int64_t n) {
-    const double length = distance(x, x0, n);
-    const updates::ClipL2<T> clip{length > bounds.epsilon ? rounded_down<T>(bounds.epsilon / length) : T(1),
-                                  static_cast<T>(bounds.low), static_cast<T>(bounds.high)};
-    table<T>().clip_l2(clip, x0, x, n);
+    table<T>().clip_l2(updates::clip_l2(bounds.epsilon, distance(x, x0, n), static_cast<T>(bounds.low),
+                                        static_cast<T>(bounds.high)),
+                       x0, x, n);
+}
+
+// body(Gpu<T>, one double for each image of x, on its device)
+template <class Body>
+void with_lengths(const char* where, const Tensor& x, std::initializer_list<const Tensor*> others,
+                  const Body& body) {
+    Tensor lengths(Spec{{x.size(0)}, Dtype::f64, x.device()});
+    cuda::run(where, x, others, [&](auto gpu) { body(gpu, cuda::out<double>(lengths)); });
 }
 
 int64_t image_size(const char* where, const Tensor& x) {
@@ -133,23 +148,19 @@ void sgd_step(const SgdOptions& o, int64_t step, const Tensor& g, Tensor& p, Ten
     const bool keras = o.convention == Convention::keras;
     visit_f32_f64(where, p.dtype(), [&]<class T>() {
         auto cast = [](double x) { return static_cast<T>(x); };
-        const T* gradient = g.data<T>().data();
-        T* weights = p.mutable_data<T>().data();
+        const T* gradient = read<T>(g);
+        T* weights = write<T>(p);
         const T l2 = keras ? T(0) : cast(o.weight_decay), shrink = keras ? cast(o.lr * o.weight_decay) : T(0);
         if (o.momentum == 0) {
             const updates::Sgd<T> formula{cast(o.lr), l2, shrink};
-            for_blocks(p.elements(), context, [&](int64_t at, int64_t n) {
-                table<T>().sgd(formula, gradient + at, weights + at, n);
-            });
-            return;
+            return update<T>(p, context, &cpu::UpdatesTable<T>::sgd, &cuda::Kernels<T>::sgd, formula,
+                             gradient, weights);
         }
-        T* v = velocity->mutable_data<T>().data();
+        T* v = write<T>(*velocity);
         if (keras) {
             const updates::SgdVelocity<T> formula{cast(o.lr), shrink, cast(o.momentum), o.nesterov};
-            for_blocks(p.elements(), context, [&](int64_t at, int64_t n) {
-                table<T>().sgd_velocity(formula, gradient + at, weights + at, v + at, n);
-            });
-            return;
+            return update<T>(p, context, &cpu::UpdatesTable<T>::sgd_velocity, &cuda::Kernels<T>::sgd_velocity,
+                             formula, gradient, weights, v);
         }
         const updates::SgdMomentum<T> formula{cast(o.lr),
                                               l2,
@@ -157,9 +168,8 @@ void sgd_step(const SgdOptions& o, int64_t step, const Tensor& g, Tensor& p, Ten
                                               step == 1 ? T(0) : cast(o.momentum),
                                               step == 1 ? T(1) : cast(1 - o.dampening),
                                               o.nesterov};
-        for_blocks(p.elements(), context, [&](int64_t at, int64_t n) {
-            table<T>().sgd_momentum(formula, gradient + at, weights + at, v + at, n);
-        });
+        update<T>(p, context, &cpu::UpdatesTable<T>::sgd_momentum, &cuda::Kernels<T>::sgd_momentum, formula,
+                  gradient, weights, v);
     });
 }
 
@@ -186,12 +196,8 @@ void adam_step(const AdamOptions& o, int64_t step, const Tensor& g, Tensor& p, T
             cast(1 - o.beta1),
             cast(1 - o.beta2),
         };
-        const T* gradient = g.data<T>().data();
-        T *weights = p.mutable_data<T>().data(), *first = m.mutable_data<T>().data(),
-          *second = v.mutable_data<T>().data();
-        for_blocks(p.elements(), context, [&](int64_t at, int64_t n) {
-            table<T>().adam(formula, gradient + at, weights + at, first + at, second + at, n);
-        });
+        update<T>(p, context, &cpu::UpdatesTable<T>::adam, &cuda::Kernels<T>::adam, formula, read<T>(g),
+                  write<T>(p), write<T>(m), write<T>(v));
     });
 }
 
@@ -206,11 +212,8 @@ void ema_step(double decay, const Tensor& p, Tensor& average, const KernelContex
     require(decay >= 0 && decay <= 1, "ema_step", "decay from 0 to 1", decay);
     visit_f32_f64("ema_step", p.dtype(), [&]<class T>() {
         const updates::MovingAverage<T> formula{static_cast<T>(1 - decay)};
-        const T* weights = p.data<T>().data();
-        T* averages = average.mutable_data<T>().data();
-        for_blocks(p.elements(), context, [&](int64_t at, int64_t n) {
-            table<T>().moving_average(formula, weights + at, averages + at, n);
-        });
+        update<T>(p, context, &cpu::UpdatesTable<T>::moving_average, &cuda::Kernels<T>::moving_average,
+                  formula, read<T>(p), write<T>(average));
     });
 }
 
@@ -219,14 +222,11 @@ void pgd_linf_step(double alpha, const ImageBounds& bounds, const Tensor& g, con
     require_alike("pgd_linf_step", x, {&g, &x0});
     require_bounds("pgd_linf_step", bounds);
     visit_f32_f64("pgd_linf_step", x.dtype(), [&]<class T>() {
-        const updates::PgdLinf<T> formula{
-            static_cast<T>(alpha),
-            {rounded_down<T>(bounds.epsilon), static_cast<T>(bounds.low), static_cast<T>(bounds.high)}};
-        const T *gradient = g.data<T>().data(), *start = x0.data<T>().data();
-        T* image = x.mutable_data<T>().data();
-        for_blocks(x.elements(), context, [&](int64_t at, int64_t n) {
-            table<T>().pgd_linf(formula, gradient + at, start + at, image + at, n);
-        });
+        const updates::PgdLinf<T> formula{static_cast<T>(alpha),
+                                          {updates::rounded_down<T>(bounds.epsilon),
+                                           static_cast<T>(bounds.low), static_cast<T>(bounds.high)}};
+        update<T>(x, context, &cpu::UpdatesTable<T>::pgd_linf, &cuda::Kernels<T>::pgd_linf, formula,
+                  read<T>(g), read<T>(x0), write<T>(x));
     });
 }
 
@@ -234,12 +234,10 @@ void project_linf(const ImageBounds& bounds, const Tensor& x0, Tensor& x, const 
     require_alike("project_linf", x, {&x0});
     require_bounds("project_linf", bounds);
     visit_f32_f64("project_linf", x.dtype(), [&]<class T>() {
-        const updates::ClipLinf<T> formula{rounded_down<T>(bounds.epsilon), static_cast<T>(bounds.low),
-                                           static_cast<T>(bounds.high)};
-        const T* start = x0.data<T>().data();
-        T* image = x.mutable_data<T>().data();
-        for_blocks(x.elements(), context,
-                   [&](int64_t at, int64_t n) { table<T>().clip_linf(formula, start + at, image + at, n); });
+        const updates::ClipLinf<T> formula{updates::rounded_down<T>(bounds.epsilon),
+                                           static_cast<T>(bounds.low), static_cast<T>(bounds.high)};
+        update<T>(x, context, &cpu::UpdatesTable<T>::clip_linf, &cuda::Kernels<T>::clip_linf, formula,
+                  read<T>(x0), write<T>(x));
     });
 }
 
@@ -248,13 +246,20 @@ void pgd_l2_step(double alpha, const ImageBounds& bounds, const Tensor& g, const
     require_alike("pgd_l2_step", x, {&g, &x0});
     require_bounds("pgd_l2_step", bounds);
     const int64_t size = image_size("pgd_l2_step", x);
+    if (cuda::on_cuda(x))
+        return with_lengths("pgd_l2_step", x, {&g, &x0}, [&](auto gpu, double* lengths) {
+            gpu->lengths(gpu.stream, gpu.in(g), nullptr, x.size(0), size, lengths);
+            gpu->step_l2(gpu.stream, alpha, lengths, gpu.in(g), gpu.out(x), x.size(0), size);
+            gpu->lengths(gpu.stream, gpu.in(x), gpu.in(x0), x.size(0), size, lengths);
+            gpu->clip_l2(gpu.stream, bounds.epsilon, gpu.number(bounds.low), gpu.number(bounds.high), lengths,
+                         gpu.in(x0), gpu.out(x), x.size(0), size);
+        });
     visit_f32_f64("pgd_l2_step", x.dtype(), [&]<class T>() {
         const T *gradient = g.data<T>().data(), *start = x0.data<T>().data();
         T* image = x.mutable_data<T>().data();
         parallel_rows(x.size(0), size, context, [&](int64_t n) {
             const int64_t at = n * size;
-            const double length = norm(gradient + at, size);
-            const updates::StepL2<T> formula{length == 0 ? T(0) : static_cast<T>(alpha / length)};
+            const auto formula = updates::step_l2<T>(alpha, norm(gradient + at, size));
             table<T>().step_l2(formula, gradient + at, image + at, size);
             project_l2_image(bounds, start + at, image + at, size);
         });
@@ -265,6 +270,12 @@ void project_l2(const ImageBounds& bounds, const Tensor& x0, Tensor& x, const Ke
     require_alike("project_l2", x, {&x0});
     require_bounds("project_l2", bounds);
     const int64_t size = image_size("project_l2", x);
+    if (cuda::on_cuda(x))
+        return with_lengths("project_l2", x, {&x0}, [&](auto gpu, double* lengths) {
+            gpu->lengths(gpu.stream, gpu.in(x), gpu.in(x0), x.size(0), size, lengths);
+            gpu->clip_l2(gpu.stream, bounds.epsilon, gpu.number(bounds.low), gpu.number(bounds.high), lengths,
+                         gpu.in(x0), gpu.out(x), x.size(0), size);
+        });
     visit_f32_f64("project_l2", x.dtype(), [&]<class T>() {
         const T* start = x0.data<T>().data();
         T* image = x.mutable_data<T>().data();

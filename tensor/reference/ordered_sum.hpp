@@ -12,7 +12,8 @@
 // of sums are also more exact than one long chain (Higham 1993, "The accuracy of floating point summation").
 #pragma once
 
-#include <cmath>
+#include "tensor/math.hpp"
+
 #include <cstdint>
 
 namespace microtome {
@@ -26,17 +27,17 @@ template <class T>
 class OrderedSum {
   public:
     OrderedSum() = default;
-    explicit OrderedSum(T start) : slice_(start), slice_open_(true) {}
+    MICROTOME_HD explicit OrderedSum(T start) : slice_(start), slice_open_(true) {}
 
-    void add(const T& a, const T& b) {
-        using std::fma;
+    MICROTOME_HD void add(const T& a, const T& b) {
+        using math::fma;
         block_ = fma(a, b, block_);
         ++count_;
         if (count_ % kSumBlock == 0) close_block();
         if (count_ % kSumSlice == 0) close_slice();
     }
 
-    T result() {
+    MICROTOME_HD T result() {
         if (count_ % kSumBlock != 0) close_block();
         if (slice_open_) close_slice();
         return total_;
@@ -44,12 +45,12 @@ class OrderedSum {
 
   private:
     // The first term of a sum is taken as it is rather than added to 0, which would lose the sign of -0.
-    void close_block() {
+    MICROTOME_HD void close_block() {
         slice_ = slice_open_ ? slice_ + block_ : block_;
         slice_open_ = true;
         block_ = T(0);
     }
-    void close_slice() {
+    MICROTOME_HD void close_slice() {
         total_ = total_open_ ? total_ + slice_ : slice_;
         total_open_ = true;
         slice_open_ = false;

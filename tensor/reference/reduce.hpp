@@ -33,6 +33,14 @@ struct SumOfSquares : Sum {
         return math::fma(x, x, partial);
     }
 };
+// Squares of f32 or f64, summed in double. The square of a float is exact there, so multiplying and adding is
+// one rounding, as a fused multiply-add is.
+struct DoubleSumOfSquares : Sum {
+    MICROTOME_HD static double take(double partial, float x) {
+        return partial + static_cast<double>(x) * static_cast<double>(x);
+    }
+    MICROTOME_HD static double take(double partial, double x) { return math::fma(x, x, partial); }
+};
 struct SumOfAbsolutes : Sum {
     template <class T>
     MICROTOME_HD static T take(T partial, T x) {

@@ -1,0 +1,117 @@
+// Every op on the device, on its own samples: the CPU's bits, forward, backward and twice backward, in f64
+// and f32. And checked for itself there, oracle by oracle.
+#include "autograd/gradcheck/check_op.hpp"
+#include "autograd/gradcheck/op_function.hpp"
+#include "autograd/op_list.hpp"
+#include "autograd/tape.hpp"
+#include "tests/tensor/cuda_test_support.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace microtome;
+using namespace microtome::testing;
+using gradcheck::OpFunction;
+using gradcheck::Vector;
+
+namespace {
+
+// Why an op has nothing to do with devices.
+std::string excuse(const OpInfo& op) {
+    return op.name == "external" ? "its callables are the caller's" : "";
+}
+
+// All that a sample gives: outputs, gradients, and, where there is a second order, gradients of those.
+Tensors everything(const OpInfo& op, const OpSample& sample) {
+    Tensors all = apply(op, sample.attributes, sample.inputs);
+    if (op.vjp == nullptr) return all;
+    const OpFunction function(op, sample);
+    const OpFunction::Inputs inputs = function.at(function.point());
+    if (inputs.variables.empty()) return all;
+    Vector direction(function.outputs());
+    for (std::size_t i = 0; i < direction.size(); ++i) direction[i] = 0.25 + static_cast<double>(i % 7) / 8;
+    const Tensors cotangents = function.cotangents(direction);
+    Tape outer;
+    outer.watch(inputs.variables);
+    outer.watch(cotangents);
+    Tensors gradients;
+    {
+        Tape tape;
+        tape.watch(inputs.variables);
+        const Tensors outputs = function.floating(apply(op, sample.attributes, inputs.all));
+        gradients = tape.vjp(outputs, cotangents, inputs.variables);
+    }
+    all.insert(all.end(), gradients.begin(), gradients.end());
+    if (op.second_order == SecondOrder::none) return all;
+    Tensors followed;
+    for (const Tensor& gradient : gradients)
+        if (outer.follows(gradient)) followed.push_back(gradient);
+    if (followed.empty()) return all;
+    const Tensors second = outer.vjp(followed, followed, inputs.variables);
+    all.insert(all.end(), second.begin(), second.end());
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("every op has the CPU's bits on the device", "[cuda][ops]") {
+    EmulatedDevice device;
+    for (const OpInfo* op : all_ops()) {
+        if (!excuse(*op).empty()) continue;
+        SampleSet set = op->samples();
+        set.samples.insert(set.samples.end(), set.extremes.begin(), set.extremes.end());
+        for (const OpSample& sample : set.samples)
+            for (Dtype dtype : {Dtype::f64, Dtype::f32}) {
+                SampleSet here, there;
+                here.samples = {gradcheck::converted(sample, Dtype::f64, dtype)};
+                there = gradcheck::on_device(here, kCuda);
+                INFO(op->name << ", " << sample.name << ", " << dtype);
+                const int overruns = EmulatedDevice::overruns();
+                Tensors expected, actual;
+                try {
+                    expected = everything(*op, here.samples[0]);
+                } catch (const DtypeError&) {
+                    continue;  // an op that wants f64
+                }
+                REQUIRE_NOTHROW(actual = everything(*op, there.samples[0]));
+                REQUIRE(actual.size() == expected.size());
+                for (std::size_t i = 0; i < actual.size(); ++i) {
+                    INFO("result " << i << ": " << expected[i] << " and " << actual[i]);
+                    CHECK(actual[i].device() == kCuda);
+                    CHECK(agree(expected[i], actual[i]));
+                }
+                actual.clear();
+                there = {};
+                CHECK(EmulatedDevice::overruns() == overruns);
+            }
+    }
+}
+
+namespace {
+
+template <class Op>
+void check_listed_op() {
+    const OpInfo& op = op_info<Op>();
+    if (!excuse(op).empty()) return;
+    EmulatedDevice device;
+    gradcheck::Selection selection;
+    selection.device = kCuda;
+    selection.explain = false;
+    for (const gradcheck::Row& row : gradcheck::check_op(op, selection)) {
+        INFO(row);
+        CHECK(row.pass);
+    }
+}
+
+template <class... Ops>
+bool register_all(OpList<Ops...>) {
+    (Catch::AutoReg(Catch::makeTestInvoker(&check_listed_op<Ops>), CATCH_INTERNAL_LINEINFO,
+                    Catch::StringRef(),
+                    Catch::NameAndTags(str("gradient check of ", op_info<Ops>().name, " on the device"),
+                                       "[cuda][gradcheck]")),
+     ...);
+    return true;
+}
+
+[[maybe_unused]] const bool registered = register_all(AllOps{});
+
+}  // namespace

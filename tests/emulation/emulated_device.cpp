@@ -1,0 +1,90 @@
+#include "tests/emulation/emulated_device.hpp"
+
+#include "tensor/cuda/backend.hpp"
+#include "tensor/cuda/device.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <utility>
+
+namespace microtome::cuda::emulation {
+namespace {
+
+// Memory of its own for each block, fenced on both sides and full of NaN.
+constexpr std::size_t kFence = 64;
+constexpr int kFill = 0xff;
+
+std::mutex mutex;
+std::map<void*, std::size_t> blocks;
+std::size_t limit = 0, held = 0;
+int overrun = 0;
+Fault fault;
+
+void* allocate(int, std::size_t bytes) {
+    std::lock_guard lock(mutex);
+    if (bytes > limit - held) return nullptr;
+    auto* memory =
+        static_cast<std::byte*>(operator new (bytes + 2 * kFence, std::align_val_t{64}, std::nothrow));
+    if (memory == nullptr) return nullptr;
+    std::memset(memory, kFill, bytes + 2 * kFence);
+    blocks[memory + kFence] = bytes;
+    held += bytes;
+    return memory + kFence;
+}
+
+void release(int, void* block) noexcept {
+    std::lock_guard lock(mutex);
+    const auto found = blocks.find(block);
+    const std::size_t bytes = found->second;
+    auto* memory = static_cast<std::byte*>(block) - kFence;
+    auto written = [](std::byte b) { return b != std::byte{kFill}; };
+    overrun += std::any_of(memory, memory + kFence, written) ||
+               std::any_of(memory + kFence + bytes, memory + 2 * kFence + bytes, written);
+    held -= bytes;
+    blocks.erase(found);
+    operator delete (memory, std::align_val_t{64});
+}
+
+void synchronize(const Stream&) {
+    const Fault found = std::exchange(fault, Fault());
+    if (found.raised != 0) throw_fault(found);
+}
+
+void copy(const Stream& stream, Device, void* to, Device, const void* from, std::size_t bytes) {
+    synchronize(stream);
+    std::memmove(to, from, bytes);
+}
+
+const Backend emulated_backend{
+    .device_count = [] { return 1; },
+    .device_name = [](int) { return std::string("an emulated device"); },
+    .allocate = allocate,
+    .release = release,
+    .stream =
+        [](int) {
+            return Stream{nullptr, 0, &fault};
+        },
+    .copy = copy,
+    .synchronize = synchronize,
+    .keeps_blocks = false,
+    .kernels = emulated::all_kernels(),
+};
+
+}  // namespace
+
+EmulatedDevice::EmulatedDevice(std::size_t memory) {
+    limit = memory;
+    install(&emulated_backend);
+}
+
+EmulatedDevice::~EmulatedDevice() {
+    install(nullptr);
+}
+
+int EmulatedDevice::overruns() {
+    return overrun;
+}
+
+}  // namespace microtome::cuda::emulation
