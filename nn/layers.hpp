@@ -4,6 +4,7 @@
 
 #include "autograd/ops/pooling.hpp"
 #include "nn/module.hpp"
+#include "tensor/conv_shape.hpp"
 
 #include <optional>
 

@@ -44,22 +44,22 @@ std::string refuses(const OpInfo&, const SampleSet& set) {
 
 const std::vector<OracleInfo>& oracles() {
     static const std::vector<OracleInfo> list{
-        {"samples", false, false, always, check_samples},
-        {"attributes", false, false, always, check_attributes},
-        {"forward", false, false, always, check_forward},
-        {"finite differences", false, true, differentiable, check_first_order},
-        {"second order", false, true, differentiable, check_second_order},
-        {"dual", true, true, on_duals, check_dual},
-        {"dual second order", true, true, twice_on_duals, check_dual_second_order},
-        {"symmetry", true, true, twice_on_duals, check_symmetry},
-        {"adjoint", false, true, linear, check_adjoint},
-        {"needs", false, false, differentiable, check_needs},
-        {"cotangents", false, true, differentiable, check_cotangents},
-        {"kink", false, true, kinked, check_kinks},
-        {"errors", false, false, refuses, check_errors},
-        {"f32", false, false, always, check_f32},
-        {"abstract", false, false, always, check_abstract},
-        {"not followed", false, false, not_differentiable, check_not_followed},
+        {"samples", false, always, check_samples},
+        {"attributes", false, always, check_attributes},
+        {"forward", false, always, check_forward},
+        {"finite differences", true, differentiable, check_first_order},
+        {"second order", true, differentiable, check_second_order},
+        {"dual", true, on_duals, check_dual, true},
+        {"dual second order", true, twice_on_duals, check_dual_second_order, true},
+        {"symmetry", true, twice_on_duals, check_symmetry, true},
+        {"adjoint", true, linear, check_adjoint},
+        {"needs", false, differentiable, check_needs},
+        {"cotangents", true, differentiable, check_cotangents},
+        {"kink", true, kinked, check_kinks},
+        {"errors", false, refuses, check_errors},
+        {"f32", false, always, check_f32},
+        {"abstract", false, always, check_abstract},
+        {"not followed", false, not_differentiable, check_not_followed},
     };
     return list;
 }

@@ -82,11 +82,11 @@ void check_f32(Oracle&, const OpInfo&, const SampleSet&);
 // The list of them, in the order in which they are run: oracle_list.cpp.
 struct OracleInfo {
     std::string_view name;
-    bool on_duals;          // needs dual numbers, which only the CPU has
     bool judges_gradients;  // a wrong vjp may make it fail, so mutants are shown to it
     // Why it cannot apply to an op, in words; empty: it applies.
     std::string (*hole)(const OpInfo&, const SampleSet&);
     void (*run)(Oracle&, const OpInfo&, const SampleSet&);
+    bool on_duals = false;  // needs dual numbers, which only the CPU has
 };
 const std::vector<OracleInfo>& oracles();
 

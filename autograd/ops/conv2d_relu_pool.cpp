@@ -29,12 +29,8 @@ struct op::Conv2dReluPool {
         });
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
-        visit_floating("conv2d_relu_pool", in[0].dtype(), [&]<class T>() {
-            kernels::conv_pool<T>(geometry(a, in[0].shape(), in[1].shape()), in[0].data<T>().data(),
-                                  in[1].data<T>().data(), in[2].data<T>().data(),
-                                  out[0].mutable_data<T>().data(),
-                                  out.size() > 1 ? out[1].mutable_data<uint8_t>().data() : nullptr, context);
-        });
+        kernels::conv_pool(geometry(a, in[0].shape(), in[1].shape()), in[0], in[1], in[2], out[0],
+                           out.size() > 1 ? &out[1] : nullptr, context);
     }
     static Saves saves(const Attributes&, Needs needs) {
         return Saves().gates().input_if(needs[0], 1).input_if(needs[1] || needs[2], 0);

@@ -29,12 +29,8 @@ struct op::Conv2dReluPoolInputGradient {
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
         require_gate(name, in[1]);
-        visit_floating("conv2d_relu_pool", in[0].dtype(), [&]<class T>() {
-            kernels::conv_pool_input_gradient<T>(geometry(a, in[0].shape(), in[2].shape()),
-                                                 in[0].data<T>().data(), in[1].data<uint8_t>().data(),
-                                                 in[2].data<T>().data(), out[0].mutable_data<T>().data(),
-                                                 context);
-        });
+        kernels::conv_pool_input_gradient(geometry(a, in[0].shape(), in[2].shape()), in[0], in[1], in[2],
+                                          out[0], context);
     }
     static Saves saves(const Attributes&, Needs) { return Saves().input(0).input(1).input(2); }
     static Tensors vjp(const Attributes& a, const Recorded& record, const Tensors& u) {

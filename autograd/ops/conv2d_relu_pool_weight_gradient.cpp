@@ -40,12 +40,8 @@ struct op::Conv2dReluPoolWeightGradient {
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
         require_gate(name, in[2]);
-        visit_floating("conv2d_relu_pool", in[0].dtype(), [&]<class T>() {
-            kernels::conv_pool_weight_gradient<T>(
-                geometry(a, in[0].shape(), in[1].shape()), in[0].data<T>().data(), in[1].data<T>().data(),
-                in[2].data<uint8_t>().data(), out[0].mutable_data<T>().data(),
-                out[1].mutable_data<T>().data(), context);
-        });
+        kernels::conv_pool_weight_gradient(geometry(a, in[0].shape(), in[1].shape()), in[0], in[1], in[2],
+                                           out[0], out[1], context);
     }
     static Saves saves(const Attributes&, Needs) { return Saves().input(0).input(1).input(2); }
     static Tensors vjp(const Attributes& a, const Recorded& record, const Tensors& u) {

@@ -40,6 +40,7 @@ inline ConvShape require_pooled(std::string_view op, const ConvShape& shape, con
 
 // Bytes from whatever file or caller.
 inline void require_gate(std::string_view op, const Tensor& gate) {
+    if (gate.device().kind != Device::Kind::cpu) return;  // GPU kernels look themselves
     if (!kernels::is_conv_pool_gate(gate.data<uint8_t>().data(), gate.elements()))
         throw ShapeError(op, "expected a gate of bytes 0 to 4, got another byte");
 }

@@ -1,6 +1,7 @@
 #include "tensor/kernels/conv_pool.hpp"
 
 #include "tensor/cpu/sparse_weights.hpp"
+#include "tensor/cuda/backend.hpp"
 #include "tensor/dual.hpp"
 #include "tensor/kernels/conv2d.hpp"
 #include "tensor/kernels/conv_stage.hpp"
@@ -135,6 +136,63 @@ void conv_pool_weight_gradient(const ConvShape& shape, const T* x, const T* g, c
                 if (gate[at] < kShut) sum += g[at];
             dbias[o] += sum;
         }
+}
+
+void conv_pool(const ConvShape& shape, const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y,
+               Tensor* gate, const KernelContext& context) {
+    if (cuda::on_cuda(y)) {
+        Tensor gates = gate ? *gate : Tensor(), whole(Spec{shape.output(), y.dtype(), y.device()});
+        Tensor parts = cuda::scratch(y, cuda::conv2d_parts(shape));
+        return cuda::run("conv_pool", y, {&x, &w, &bias, &gates}, [&](auto gpu) {
+            gpu->conv2d(gpu.stream, shape, gpu.in(x), gpu.in(w), gpu.out(whole),
+                        {.bias = gpu.in(bias), .relu = true}, gpu.out(parts));
+            gpu->gated_pool(gpu.stream, shape, gpu.in(whole), gpu.out(y), cuda::out<uint8_t>(gates));
+        });
+    }
+    visit_floating("conv_pool", y.dtype(), [&]<class T>() {
+        conv_pool<T>(shape, x.data<T>().data(), w.data<T>().data(), bias.data<T>().data(),
+                     y.mutable_data<T>().data(), gate ? gate->mutable_data<uint8_t>().data() : nullptr,
+                     context);
+    });
+}
+
+void conv_pool_input_gradient(const ConvShape& shape, const Tensor& g, const Tensor& gate, const Tensor& w,
+                              Tensor& dx, const KernelContext& context) {
+    if (cuda::on_cuda(dx)) {
+        Tensor whole(Spec{shape.output(), g.dtype(), g.device()});
+        Tensor parts = cuda::scratch(dx, cuda::conv2d_input_gradient_parts(shape));
+        return cuda::run("conv_pool_input_gradient", dx, {&g, &gate, &w}, [&](auto gpu) {
+            gpu->gated_unpool(gpu.stream, shape, gpu.in(g), cuda::in<uint8_t>(gate), gpu.out(whole));
+            gpu->conv2d_input_gradient(gpu.stream, shape, gpu.in(whole), gpu.in(w), gpu.out(dx),
+                                       gpu.out(parts));
+        });
+    }
+    visit_floating("conv_pool_input_gradient", dx.dtype(), [&]<class T>() {
+        conv_pool_input_gradient<T>(shape, g.data<T>().data(), gate.data<uint8_t>().data(),
+                                    w.data<T>().data(), dx.mutable_data<T>().data(), context);
+    });
+}
+
+void conv_pool_weight_gradient(const ConvShape& shape, const Tensor& x, const Tensor& g, const Tensor& gate,
+                               Tensor& dw, Tensor& dbias, const KernelContext& context) {
+    if (cuda::on_cuda(dw)) {
+        Tensor whole(Spec{shape.output(), g.dtype(), g.device()});
+        Tensor parts = cuda::scratch(dw, cuda::conv2d_weight_gradient_parts(shape)),
+               lines(Spec{{shape.n * (shape.oh / 2) * shape.o}, g.dtype(), g.device()});
+        return cuda::run("conv_pool_weight_gradient", dw, {&x, &g, &gate, &dbias}, [&](auto gpu) {
+            if (whole.elements() > 0)
+                gpu->gated_unpool(gpu.stream, shape, gpu.in(g), cuda::in<uint8_t>(gate), gpu.out(whole));
+            gpu->conv2d_weight_gradient(gpu.stream, shape, gpu.in(x), gpu.in(whole), gpu.out(dw),
+                                        gpu.out(parts));
+            gpu->gated_sum(gpu.stream, shape, gpu.in(g), cuda::in<uint8_t>(gate), gpu.out(lines),
+                           gpu.out(dbias));
+        });
+    }
+    visit_floating("conv_pool_weight_gradient", dw.dtype(), [&]<class T>() {
+        conv_pool_weight_gradient<T>(shape, x.data<T>().data(), g.data<T>().data(),
+                                     gate.data<uint8_t>().data(), dw.mutable_data<T>().data(),
+                                     dbias.mutable_data<T>().data(), context);
+    });
 }
 
 template <class T>

@@ -9,6 +9,7 @@
 
 #include "tensor/conv_shape.hpp"
 #include "tensor/kernels/context.hpp"
+#include "tensor/tensor.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -42,7 +43,16 @@ template <class T>
 void conv_pool_weight_gradient(const ConvShape& shape, const T* x, const T* g, const uint8_t* gate, T* dw,
                                T* dbias, const KernelContext& context);
 
-// The workspace that each needs, in bytes.
+// The same for tensors, on any device; on a CUDA device exact, as conv2d and what follows it one by one.
+// `gate` may be null going forward.
+void conv_pool(const ConvShape& shape, const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y,
+               Tensor* gate, const KernelContext& context);
+void conv_pool_input_gradient(const ConvShape& shape, const Tensor& g, const Tensor& gate, const Tensor& w,
+                              Tensor& dx, const KernelContext& context);
+void conv_pool_weight_gradient(const ConvShape& shape, const Tensor& x, const Tensor& g, const Tensor& gate,
+                               Tensor& dw, Tensor& dbias, const KernelContext& context);
+
+// The workspace that each needs, in bytes; on a CUDA device, none.
 template <class T>
 std::size_t conv_pool_workspace(const ConvShape& shape, int threads = thread_limit());
 template <class T>

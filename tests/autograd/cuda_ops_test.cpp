@@ -7,6 +7,7 @@
 #include "tests/tensor/cuda_test_support.hpp"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 
 using namespace microtome;
 using namespace microtome::testing;
@@ -18,6 +19,21 @@ namespace {
 // Why an op has nothing to do with devices.
 std::string excuse(const OpInfo& op) {
     return op.name == "external" ? "its callables are the caller's" : "";
+}
+
+// Whose f32 kernels on the CPU are within a bound and not exact.
+bool exact_in(Dtype dtype, const OpInfo& op) {
+    return dtype == Dtype::f64 || op.name.find("conv2d_relu_pool") == std::string_view::npos;
+}
+
+bool close(const Tensor& a, const Tensor& b) {
+    const Vector x = gradcheck::to_doubles(a), y = gradcheck::to_doubles(b);
+    double largest = 0, apart = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        largest = std::max(largest, std::abs(x[i]));
+        apart = std::max(apart, std::abs(x[i] - y[i]));
+    }
+    return x.size() == y.size() && apart <= 1e-5 * largest;
 }
 
 // All that a sample gives: outputs, gradients, and, where there is a second order, gradients of those.
@@ -77,7 +93,8 @@ TEST_CASE("every op has the CPU's bits on the device", "[cuda][ops]") {
                 for (std::size_t i = 0; i < actual.size(); ++i) {
                     INFO("result " << i << ": " << expected[i] << " and " << actual[i]);
                     CHECK(actual[i].device() == kCuda);
-                    CHECK(agree(expected[i], actual[i]));
+                    CHECK((exact_in(dtype, *op) ? agree(expected[i], actual[i])
+                                                : close(expected[i], actual[i])));
                 }
                 actual.clear();
                 there = {};
