@@ -133,7 +133,7 @@ Row run_oracle(const OracleInfo& oracle, const OpInfo& op, const SampleSet& set,
 }
 
 std::vector<Row> check_op(const OpInfo& op, const Selection& selection) {
-    const SampleSet set = on_device(selected(op, selection), selection.device);
+    const SampleSet set = on_device(op, selected(op, selection), selection.device);
     std::vector<std::string> names;
     std::vector<Row> rows;
     for (const OracleInfo& oracle : oracles()) {

@@ -35,8 +35,18 @@ Tensor from_doubles(View values, const Spec& spec) {
     return result.to(spec.device);
 }
 
-SampleSet on_device(const SampleSet& set, Device device) {
+SampleSet on_device(const OpInfo& op, const SampleSet& set, Device device) {
+    if (device == kCpu) return set;
     SampleSet result = set;
+    auto gives_duals = [&op](const OpSample& sample) {
+        Specs inputs;
+        for (const Tensor& input : sample.inputs) inputs.push_back(input.spec());
+        const Specs outputs = op.shape_rule(sample.attributes.get(), inputs);
+        return std::any_of(outputs.begin(), outputs.end(),
+                           [](const Spec& spec) { return spec.dtype == Dtype::dual; });
+    };
+    std::erase_if(result.samples, gives_duals);
+    std::erase_if(result.extremes, gives_duals);
     auto move = [device](Tensors& tensors) {
         std::map<uint64_t, Tensor> moved;  // a tensor in two places stays one
         for (Tensor& tensor : tensors) {

@@ -67,8 +67,9 @@ class OpFunction {
 // The sample with floating inputs of type `from` converted, equal tensors staying one.
 OpSample converted(const OpSample& sample, Dtype from, Dtype to);
 
-// The samples with all their tensors on a device.
-SampleSet on_device(const SampleSet& set, Device device);
+// The samples with all their tensors on a device, but for those that give dual numbers, which stay on the
+// CPU.
+SampleSet on_device(const OpInfo& op, const SampleSet& set, Device device);
 
 // The elements as doubles (a dual number's value), and a tensor from doubles.
 Vector to_doubles(const Tensor& x);

@@ -6,6 +6,7 @@
 #include "autograd/tape.hpp"
 #include "tests/tensor/cuda_test_support.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 
@@ -77,17 +78,14 @@ TEST_CASE("every op has the CPU's bits on the device", "[cuda][ops]") {
         set.samples.insert(set.samples.end(), set.extremes.begin(), set.extremes.end());
         for (const OpSample& sample : set.samples)
             for (Dtype dtype : {Dtype::f64, Dtype::f32}) {
-                SampleSet here, there;
+                SampleSet here;
                 here.samples = {gradcheck::converted(sample, Dtype::f64, dtype)};
-                there = gradcheck::on_device(here, kCuda);
+                SampleSet there = gradcheck::on_device(*op, here, kCuda);
+                if (there.samples.empty()) continue;
                 INFO(op->name << ", " << sample.name << ", " << dtype);
                 const int overruns = EmulatedDevice::overruns();
-                Tensors expected, actual;
-                try {
-                    expected = everything(*op, here.samples[0]);
-                } catch (const DtypeError&) {
-                    continue;  // an op that wants f64
-                }
+                const Tensors expected = everything(*op, here.samples[0]);
+                Tensors actual;
                 REQUIRE_NOTHROW(actual = everything(*op, there.samples[0]));
                 REQUIRE(actual.size() == expected.size());
                 for (std::size_t i = 0; i < actual.size(); ++i) {
@@ -100,6 +98,25 @@ TEST_CASE("every op has the CPU's bits on the device", "[cuda][ops]") {
                 there = {};
                 CHECK(EmulatedDevice::overruns() == overruns);
             }
+    }
+}
+
+// Finite differences take a minute on the emulated device; with the CPU's bits they cannot say anything else
+// than there. They run with the hidden tests below, one for each op.
+TEST_CASE("every op keeps its contract on the device", "[cuda][ops]") {
+    EmulatedDevice device;
+    for (const OpInfo* op : all_ops()) {
+        if (!excuse(*op).empty()) continue;
+        for (const char* oracle : {"forward", "needs", "kink", "abstract", "not followed"}) {
+            gradcheck::Selection selection;
+            selection.device = kCuda;
+            selection.oracle = oracle;
+            selection.explain = false;
+            for (const gradcheck::Row& row : gradcheck::check_op(*op, selection)) {
+                INFO(row);
+                CHECK(row.pass);
+            }
+        }
     }
 }
 
@@ -124,7 +141,7 @@ bool register_all(OpList<Ops...>) {
     (Catch::AutoReg(Catch::makeTestInvoker(&check_listed_op<Ops>), CATCH_INTERNAL_LINEINFO,
                     Catch::StringRef(),
                     Catch::NameAndTags(str("gradient check of ", op_info<Ops>().name, " on the device"),
-                                       "[cuda][gradcheck]")),
+                                       "[.][cuda][gradcheck]")),
      ...);
     return true;
 }
