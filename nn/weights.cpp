@@ -10,6 +10,7 @@
 #include "tensor/npy.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
 
 namespace microtome {
@@ -63,6 +64,18 @@ Tensor converted(const Tensor& value, Dtype dtype) {
     return result;
 }
 
+template <class T>
+void require_finite(const NamedTensor& entry, const std::string& where) {
+    const std::span<const T> values = entry.tensor.data<T>();
+    const auto wrong =
+        std::find_if(values.begin(), values.end(), [](T value) { return !std::isfinite(value); });
+    if (wrong != values.end())
+        throw FormatError(where,
+                          str("expected weights that are finite numbers, got ", *wrong, " as element ",
+                              wrong - values.begin(), " of ", entry.name),
+                          "the training that wrote them broke down");
+}
+
 }  // namespace
 
 WeightsFile parse_weights(std::string_view bytes, const std::string& where) {
@@ -76,12 +89,22 @@ WeightsFile parse_weights(std::string_view bytes, const std::string& where) {
     if (bytes.starts_with("\x80\x02"))
         throw FormatError(where, "expected PyTorch's zip format, got the one before it, a bare pickle",
                           "in Python, torch.save(torch.load(FILE, weights_only=True), NEW) writes it anew");
+    // Eight bytes of length, then the header's opening brace.
+    if (bytes.size() < 9 || bytes[8] != '{')
+        throw FormatError(
+            where, str("expected a file of weights, got ", bytes.empty() ? "an empty one" : "something else"),
+            "read are safetensors files, PyTorch's .pth and numpy's .npz");
     TensorFile file = parse_tensors(bytes, where);
     return {std::move(file.tensors), std::move(file.metadata), {}};
 }
 
 WeightsFile read_weights(const std::string& path) {
-    return parse_weights(read_file(path, kMaxTensorFileBytes), path);
+    WeightsFile file = parse_weights(read_file(path, kMaxTensorFileBytes), path);
+    for (const NamedTensor& entry : file.tensors) {
+        if (entry.tensor.dtype() == Dtype::f32) require_finite<float>(entry, path);
+        if (entry.tensor.dtype() == Dtype::f64) require_finite<double>(entry, path);
+    }
+    return file;
 }
 
 void adapt_weights(WeightsFile& file, const Module& model, const ImageOptions& image) {

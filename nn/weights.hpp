@@ -25,7 +25,8 @@ struct WeightsFile {
 
 // Throws MissingFileError, IoError, and FormatError for a file that is damaged, of another format, or has
 // more in it than tensors. Of a .pth that wraps its state dict, under "state_dict", "model_state_dict" or
-// "model", the rest is passed over.
+// "model", the rest is passed over. read_weights() refuses numbers that are not finite as well: whatever was
+// said of such a model would be said of nothing.
 WeightsFile read_weights(const std::string& path);
 WeightsFile parse_weights(std::string_view bytes, const std::string& where);
 

@@ -12,6 +12,7 @@
 #include "tests/zip_writer.hpp"
 
 #include <catch2/catch.hpp>
+#include <limits>
 
 using namespace microtome;
 using Catch::Contains;
@@ -123,6 +124,15 @@ TEST_CASE("PyTorch's files that will not do", "[nn][weights]") {
         if (!member.name.ends_with("data/1"))
             fewer.emplace_back(member.name, read_member(member, "x", 1 << 20));
     refused(stored_zip(fewer), "the storage 1 of module.fc.bias, got none");
+
+    refused("", "an empty one");
+    refused("hello world, these are no weights", "safetensors files, PyTorch's .pth and numpy's .npz");
+
+    ScratchFolder folder;
+    const float inf = std::numeric_limits<float>::infinity();
+    write_tensors(folder / "w.safetensors", {{{"fc.weight", Tensor::of<float>({0, inf, 1}, {3})}}, {}});
+    CHECK_THROWS_AS(read_weights(folder / "w.safetensors"), FormatError);
+    CHECK_THROWS_WITH(read_weights(folder / "w.safetensors"), Contains("inf as element 1 of fc.weight"));
 
     // A storage of 1 MB under a thousand names would be 1 GB.
     const std::string pickle = [] {
