@@ -257,6 +257,8 @@ Recipe read_training(Section section, Recipe training) {
         augment->done();
     }
     section.done();
+    // As `microtome train` has it: whoever asks for fewer epochs need not think of the warm-up.
+    training.warm_up = std::min(training.warm_up, training.epochs - 1);
     return training;
 }
 
@@ -444,6 +446,10 @@ Preset read_preset(const std::string& path, const std::vector<std::string>& chan
     if (!changes.empty()) {
         preset = preset_of_text(with_changes(text, path, changes), path + ", as changed");
         preset.file = path;
+        std::string list;
+        for (const std::string& change : changes) list += (list.empty() ? "" : ", ") + change;
+        preset.limits.push_back("What the preset would show as it stands: changed for this run were " + list +
+                                ".");
     }
     return preset;
 }

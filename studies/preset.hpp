@@ -104,7 +104,8 @@ struct Preset {
 // Throws MissingFileError, IoError; FormatError with the line for what is no TOML; OptionsError with the line
 // for a key that presets do not have (and the one that was meant), a value of the wrong kind or out of its
 // range, an attack or architecture that there is not. Changes are as with_changes() takes them
-// (studies/preset_changes.hpp), and what they lead to is checked as if the file had said it.
+// (studies/preset_changes.hpp), and what they lead to is checked as if the file had said it; that there were
+// any is said among the limits.
 Preset read_preset(const std::string& path, const std::vector<std::string>& changes = {});
 Preset preset_of_text(const std::string& text, const std::string& name);
 

@@ -1,7 +1,9 @@
 #include "studies/preset.hpp"
 
+#include "base/atomic_file.hpp"
 #include "base/error.hpp"
 #include "studies/preset_changes.hpp"
+#include "tests/scratch_folder.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -244,4 +246,21 @@ epsilons = "1/255"
     CHECK_THROWS_WITH(changed({"data.max_trian=3"}), Contains("did you mean max_train?"));
     CHECK_THROWS_WITH(changed({"training.epochs=many"}), Contains("a whole number, got many"));
     CHECK_THROWS_AS(with_changes("title = ", "x.toml", {"a=1"}), FormatError);
+
+    // The warm-up is shorter than the training.
+    CHECK(changed({"training.warm_up=3", "training.epochs=9"}).training.warm_up == 3);
+    CHECK(changed({"training.warm_up=3", "training.epochs=2"}).training.warm_up == 1);
+    CHECK(changed({"training.warm_up=3", "training.epochs=1"}).training.warm_up == 0);
+
+    // From a file, whose own mistakes are told first, with its own lines.
+    ScratchFolder folder;
+    write_file(folder / "good.toml", text);
+    const Preset read = read_preset(folder / "good.toml", {"data.max_train=60", "seed=3"});
+    CHECK(read.data.max_train == 60);
+    CHECK(read.file == folder / "good.toml");
+    REQUIRE(read.limits.size() == 1);
+    CHECK_THAT(read.limits[0], Contains("as it stands") && Contains("data.max_train=60, seed=3."));
+    CHECK(read_preset(folder / "good.toml").limits.empty());
+    write_file(folder / "bad.toml", "title = 'A'\n\nx = 1\n");
+    CHECK_THROWS_WITH(read_preset(folder / "bad.toml", {"seed=3"}), Contains("bad.toml:3]"));
 }
