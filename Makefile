@@ -23,9 +23,10 @@ endif
 
 packages := g++ cmake ninja-build libstb-dev zlib1g-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev catch2
 clang := clang libclang-rt-14-dev libomp-dev
+arm := g++-aarch64-linux-gnu qemu-user-static zlib1g-dev:arm64 libtomlplusplus-dev:arm64 libgomp1:arm64
 
 .DEFAULT_GOAL := all
-.PHONY: all help demo test test-clang bench asan tsan fuzz mutants format format-check install clean
+.PHONY: all help demo test test-clang arm bench asan tsan fuzz mutants format format-check install clean
 
 all: ## build the library and the program, build/microtome
 	@$(call need,$(packages))
@@ -45,6 +46,10 @@ test: ## build everything and run every test
 test-clang: ## the same tests, compiled by clang at -O3
 	@$(call need,$(packages) $(clang))
 	@$(call check,clang)
+
+arm: ## the same tests on 64-bit ARM: cross-compiled, in qemu's user mode (a quarter of an hour)
+	@$(call need,$(packages) $(arm),arm64)
+	@$(call check,arm)
 
 bench: ## measure the matrix product beside OpenBLAS and the processor's peak
 	@$(call need,$(packages) libopenblas0-pthread)
@@ -99,7 +104,8 @@ help: ## this list
 check = cmake --preset $1 && cmake --build build-$1 -j $(JOBS) && \
 	ctest --test-dir build-$1 -j $(JOBS) --output-on-failure --no-tests=error $(ARGS)
 
-# $(call need,packages): see that they are installed. Where there is no dpkg, CMake names what it misses.
+# $(call need,packages,foreign): see that they are installed, some of them for the foreign architecture. Where there is
+# no dpkg, CMake names what it misses.
 define need
 command -v dpkg-query >/dev/null || exit 0; \
 missing=; \
@@ -111,6 +117,7 @@ if [ $$(id -u) = 0 ]; then root=; \
 elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || test -t 0; }; then root=sudo; \
 else echo "missing packages; please run: apt-get install$$missing" >&2; exit 1; fi; \
 echo "installing$$missing"; \
+$(if $2,$$root dpkg --add-architecture $2 && )\
 $$root apt-get update -qq && \
 $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
 endef

@@ -16,8 +16,13 @@ struct DoubleProductTable {
 
 // clang-format off
 namespace reference { extern const DoubleProductTable double_product_table; }
+#if defined(__x86_64__)
 namespace avx2 { extern const DoubleProductTable double_product_table; }
 namespace avx512 { extern const DoubleProductTable double_product_table; }
+#else  // one set, whichever name it is asked by
+namespace avx2 = reference;
+namespace avx512 = reference;
+#endif
 // clang-format on
 
 }  // namespace microtome::cpu

@@ -18,8 +18,13 @@ struct ElementwiseTable {
 
 // clang-format off
 namespace reference { extern const ElementwiseTable<float> elementwise_table; }
+#if defined(__x86_64__)
 namespace avx2 { extern const ElementwiseTable<float> elementwise_table; }
 namespace avx512 { extern const ElementwiseTable<float> elementwise_table; }
+#else  // one set, whichever name it is asked by
+namespace avx2 = reference;
+namespace avx512 = reference;
+#endif
 // clang-format on
 
 }  // namespace microtome::cpu

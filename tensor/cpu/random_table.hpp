@@ -15,8 +15,13 @@ struct RandomTable {
 
 // clang-format off
 namespace reference { extern const RandomTable random_table; }
+#if defined(__x86_64__)
 namespace avx2 { extern const RandomTable random_table; }
 namespace avx512 { extern const RandomTable random_table; }
+#else  // one set, whichever name it is asked by
+namespace avx2 = reference;
+namespace avx512 = reference;
+#endif
 // clang-format on
 
 }  // namespace microtome::cpu

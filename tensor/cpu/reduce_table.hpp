@@ -28,8 +28,13 @@ struct ReduceTable {
 
 // clang-format off
 namespace reference { extern const ReduceTable<float> reduce_table; }
+#if defined(__x86_64__)
 namespace avx2 { extern const ReduceTable<float> reduce_table; }
 namespace avx512 { extern const ReduceTable<float> reduce_table; }
+#else  // one set, whichever name it is asked by
+namespace avx2 = reference;
+namespace avx512 = reference;
+#endif
 // clang-format on
 
 }  // namespace microtome::cpu

@@ -15,8 +15,13 @@ struct ResampleTable {
 
 // clang-format off
 namespace reference { extern const ResampleTable<float> resample_table; }
+#if defined(__x86_64__)
 namespace avx2 { extern const ResampleTable<float> resample_table; }
 namespace avx512 { extern const ResampleTable<float> resample_table; }
+#else  // one set, whichever name it is asked by
+namespace avx2 = reference;
+namespace avx512 = reference;
+#endif
 // clang-format on
 
 }  // namespace microtome::cpu

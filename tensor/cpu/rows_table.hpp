@@ -22,8 +22,13 @@ struct RowsTable {
 
 // clang-format off
 namespace reference { extern const RowsTable<float> rows_table; }
+#if defined(__x86_64__)
 namespace avx2 { extern const RowsTable<float> rows_table; }
 namespace avx512 { extern const RowsTable<float> rows_table; }
+#else  // one set, whichever name it is asked by
+namespace avx2 = reference;
+namespace avx512 = reference;
+#endif
 // clang-format on
 
 }  // namespace microtome::cpu

@@ -21,8 +21,13 @@ struct UpdatesTable {
 
 // clang-format off
 namespace reference { extern const UpdatesTable<float> updates_table; }
+#if defined(__x86_64__)
 namespace avx2 { extern const UpdatesTable<float> updates_table; }
 namespace avx512 { extern const UpdatesTable<float> updates_table; }
+#else  // one set, whichever name it is asked by
+namespace avx2 = reference;
+namespace avx512 = reference;
+#endif
 // clang-format on
 
 }  // namespace microtome::cpu

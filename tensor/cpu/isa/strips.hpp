@@ -47,6 +47,9 @@ MICROTOME_INLINE typename Vector<Lanes>::Type fma_lanes(typename Vector<Lanes>::
         return typename Vector<Lanes>::Type(_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c));
     if constexpr (Lanes == 4)
         return typename Vector<Lanes>::Type(_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c));
+#elif defined(__aarch64__)
+    if constexpr (Lanes == 4)
+        return typename Vector<Lanes>::Type(vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b));
 #endif
     for (int i = 0; i < Lanes; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
     return c;
