@@ -444,8 +444,9 @@ class CommandLine {
             "To try a preset at less cost, change what it costs: images of each class (--set "
             "data.max_train=60\n"
             "data.max_test=20), pixels (model.size=96, models.0.size=96 or models.*.size=96 of [[models]]),\n"
-            "epochs (training.epochs=3), parts of it (hardening=[]). The run's preset.toml says what was "
-            "changed.");
+            "epochs (training.epochs=3), parts of it (hardening=[]). Its words, titles too, stay as they "
+            "are. The "
+            "run's\npreset.toml and the report say what was changed.");
         command->add_option("preset", study_.preset, "the study as a TOML file")
             ->type_name("PRESET")
             ->required();

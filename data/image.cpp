@@ -119,7 +119,7 @@ Tensor read_image(const std::string& path) {
 Tensor decode_image(std::string_view bytes, const std::string& name) {
     if (bytes.empty()) throw FormatError(name, "expected an image, got an empty file");
     if (looks_like_pnm(bytes)) return decode_pnm(bytes, name);
-    require_sound_huffman_tables(bytes, name);
+    require_sound_jpeg(bytes, name);
     require_sound_chunks(bytes, name);
     Stream stream(bytes);
     const stbi_io_callbacks callbacks{Stream::read, Stream::skip, Stream::at_end};

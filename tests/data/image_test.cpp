@@ -225,6 +225,27 @@ TEST_CASE("what no PNG can show is not written", "[data][image]") {
     CHECK_THROWS_AS(write_png(folder / "missing/x.png", Tensor::zeros({4, 4, 3})), IoError);
 }
 
+TEST_CASE("a JPEG of more pixels than it has bits for is refused before it is decoded", "[data][image]") {
+    std::string file = encoded("jpeg");
+    const std::size_t frame = file.find("\xff\xc0");
+    REQUIRE(frame != std::string::npos);
+    auto with_sides = [&](int height, int width) {
+        std::string changed = file;
+        for (int i : {0, 1}) {
+            changed[frame + 5 + i] = static_cast<char>(height >> (i == 0 ? 8 : 0));
+            changed[frame + 7 + i] = static_cast<char>(width >> (i == 0 ? 8 : 0));
+        }
+        return changed;
+    };
+    REQUIRE_NOTHROW(decode_image(with_sides(kHeight, kWidth), "x"));
+    CHECK_THROWS_WITH(decode_image(with_sides(16000, 16000), "x"), Contains("can't be 16000 x 16000 pixels"));
+    // A flat image, which needs the fewest.
+    for (int side : {8, 100, 1000, 3000}) {
+        const Tensor flat = Tensor::full({side, side, 3}, 200, Dtype::u8);
+        CHECK(decode_image(encode_jpeg(flat, 1), "x").shape() == flat.shape());
+    }
+}
+
 TEST_CASE("a JPEG's Huffman tables must be sound", "[data][image]") {
     const std::string good = encoded("jpeg");
     REQUIRE_NOTHROW(decode_image(good, "x"));
