@@ -79,7 +79,7 @@ mutants: ## plant bugs one by one and show that a test catches each
 
 fuzz_targets = $(or $(ARGS),safetensors pth npz idx images presets)
 
-sources = $$(find . -path './build*' -prune -o -name '*.[ch]pp' -print)
+sources = $$(find . -path "./build*" -prune -o \( -name "*.[ch]pp" -o -name "*.cu" \) -print)
 
 format: ## lay out every source file with clang-format 14
 	@$(call need,clang-format-14)

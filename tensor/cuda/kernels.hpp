@@ -89,7 +89,7 @@ struct Kernels {
     void (*max_unpool2d)(Stream, const PoolShape&, const T* g, const uint8_t* winner, T* x);
     void (*max_pool2d_gather)(Stream, const PoolShape&, const T* x, const uint8_t* winner, T* y);
 
-    // Maxima of 2x2 pixels of a convolution's output behind its ReLU, and back (tensor/kernels/conv_pool.hpp);
+    // Maxima of 2x2 pixels of a convolution's output behind its ReLU, and back (kernels/conv_pool.hpp);
     // gated_sum adds up what passes the gate for each channel, by way of n * (oh / 2) * o lines.
     void (*gated_pool)(Stream, const ConvShape&, const T* x, T* y, uint8_t* gate);
     void (*gated_unpool)(Stream, const ConvShape&, const T* g, const uint8_t* gate, T* x);
