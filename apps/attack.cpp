@@ -37,6 +37,7 @@ int attack(const AttackCommand& options) {
                                                     .witnesses_seen = options.save,
                                                     .keep_all = true,
                                                     .exact = options.exact,
+                                                    .device = options.device,
                                                     .quiet = options.quiet},
                                                    attacks);
     if (file) {

@@ -1,6 +1,8 @@
 // `microtome attack`: attacks on a model's answers to a set of images, and what is left of its accuracy.
 #pragma once
 
+#include "tensor/device.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -23,6 +25,7 @@ struct AttackCommand {
     std::string save;                                      // folder for the attacked images; empty: none
     std::string json;                                      // file for the results; empty: none
     bool exact = false;                                    // the tape's bits, more slowly
+    Device device = kCpu;
     bool quiet = false;
 };
 

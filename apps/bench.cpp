@@ -16,6 +16,10 @@ namespace microtome::apps {
 namespace {
 
 int run_suite(const BenchOptions& options, std::vector<BenchRow>& rows) {
+    if (options.step.device != kCpu && options.suite != "step")
+        throw OptionsError("bench",
+                           str("expected the suite step on ", options.step.device, ", got ", options.suite),
+                           "the others measure the processor");
     if (options.suite == "gemm") return bench_gemm(std::cout, rows);
     if (options.suite == "conv") return bench_conv(std::cout, rows);
     if (options.suite == "vit") return bench_vit(std::cout, rows);

@@ -1,5 +1,6 @@
 #include "apps/bench_step.hpp"
 
+#include "autograd/batch_plan.hpp"
 #include "autograd/image_plan.hpp"
 #include "autograd/ops/losses.hpp"
 #include "autograd/ops/reductions.hpp"
@@ -8,6 +9,7 @@
 #include "nn/models/registry.hpp"
 #include "nn/optimizers.hpp"
 #include "nn/summary.hpp"
+#include "tensor/cuda/backend.hpp"
 #include "tensor/random.hpp"
 
 #include <algorithm>
@@ -20,6 +22,26 @@ namespace {
 constexpr double kSeconds = 3;  // for each step
 const std::vector<std::string> kSteps{"forward", "input_gradient", "exact_input_gradient",
                                       "tape_input_gradient", "training"};
+
+// The plan that attacks use on a device.
+class Planned {
+  public:
+    Planned(Module& model, const Spec& images, bool exact) {
+        Spec one = images;
+        one.shape = one.shape.with(0, 1);
+        const auto run = [&model](const Tensors& in) { return model(in[0]); };
+        if (one.device == kCpu)
+            on_cpu_.emplace(one, Specs{}, Specs{}, run, ImagePlanOptions{.exact = exact});
+        else
+            on_gpu_.emplace(one, Specs{}, Specs{}, run);
+    }
+    Tensor logits(const Tensor& x) { return on_cpu_ ? on_cpu_->logits({x}) : on_gpu_->logits({x}); }
+    Tensor vjp(const Tensor& dlogits) { return on_cpu_ ? on_cpu_->vjp(dlogits) : on_gpu_->vjp(dlogits); }
+
+  private:
+    std::optional<ImagePlan> on_cpu_;
+    std::optional<BatchPlan> on_gpu_;
+};
 
 class StepBench {
   public:
@@ -46,6 +68,9 @@ class StepBench {
         labels_ = Tensor(Spec{{batch_}, Dtype::i64, kCpu});
         auto values = labels_.mutable_data<int64_t>();
         for (int64_t i = 0; i < batch_; ++i) values[i] = i % model.classes;
+        model_->to(options.device);
+        x_ = x_.to(options.device);
+        labels_ = labels_.to(options.device);
 
         const Summary layers = summary(*model_, x_.shape().with(0, 1));
         forward_ = 2.0 * static_cast<double>(layers.multiply_adds * batch_);
@@ -56,20 +81,27 @@ class StepBench {
 
     void run() {
         out_ << options_.architecture << ", " << x_.size(1) << " x " << x_.size(2) << ", batch " << batch_
-             << ", " << thread_limit() << (thread_limit() == 1 ? " thread\n" : " threads\n");
+             << ", ";
+        if (on_cpu())
+            out_ << thread_limit() << (thread_limit() == 1 ? " thread\n" : " threads\n");
+        else
+            out_ << options_.device << '\n';
         for (const std::string& step : options_.steps.empty() ? kSteps : options_.steps) {
             if (step == "forward") forward();
             if (step == "input_gradient") planned(step, false);
-            if (step == "exact_input_gradient") planned(step, true);
+            if (step == "exact_input_gradient" && on_cpu()) planned(step, true);
             if (step == "tape_input_gradient") on_the_tape(step);
             if (step == "training") training(step);
         }
     }
 
   private:
-    ImagePlan plan(bool exact) const {
-        return ImagePlan({x_.shape().with(0, 1), x_.dtype()}, {}, {},
-                         [this](const Tensors& in) { return (*model_)(in[0]); }, {.exact = exact});
+    bool on_cpu() const { return options_.device == kCpu; }
+    // A GPU is asked for work and goes on by itself.
+    void finish() const {
+        if (on_cpu()) return;
+        const cuda::Backend& backend = cuda::backend_of(options_.device);
+        backend.synchronize(backend.stream(options_.device.index));
     }
 
     // The gradient of the summed losses by the logits, as an attack gets it.
@@ -80,22 +112,22 @@ class StepBench {
     }
 
     void forward() {
-        std::optional<ImagePlan> made;  // counted: a plan's memory is part of what the step takes
+        std::optional<Planned> made;  // counted: a plan's memory is part of what the step takes
         measure(
             "forward", forward_,
             [&] {
-                if (!made) made.emplace(plan(false));
-                made->logits({x_});
+                if (!made) made.emplace(*model_, x_.spec(), false);
+                made->logits(x_);
             },
             [&] { made.reset(); });
     }
     void planned(const std::string& name, bool exact) {
-        std::optional<ImagePlan> made;
+        std::optional<Planned> made;
         measure(
             name, 2 * forward_,
             [&] {
-                if (!made) made.emplace(plan(exact));
-                made->vjp(loss_gradient(made->logits({x_})));
+                if (!made) made.emplace(*model_, x_.spec(), exact);
+                made->vjp(loss_gradient(made->logits(x_)));
             },
             [&] { made.reset(); });
     }
@@ -119,21 +151,27 @@ class StepBench {
     }
 
     void measure(
-        const std::string& name, double operations, const std::function<void()>& work,
+        const std::string& name, double operations, const std::function<void()>& start,
         const std::function<void()>& start_anew = [] {}) {
+        const auto work = [&] {
+            start();
+            finish();
+        };
         work();  // whatever is made once (an optimizer's moments) is there before counting begins
         start_anew();
-        const std::size_t held = memory_use().current;
-        reset_peak_memory();
+        const std::size_t held = memory_use(options_.device).current;
+        reset_peak_memory(options_.device);
         work();
         work();
         BenchRow row{.suite = "step", .name = str(options_.architecture, " ", name)};
-        row.peak_bytes = memory_use().peak - held;
-        const double peak_before = peak_gflops(thread_limit());
+        row.peak_bytes = memory_use(options_.device).peak - held;
+        const double peak_before = on_cpu() ? peak_gflops(thread_limit()) : 0;
         row.seconds = median_seconds(work, kSeconds);
-        row.peak_gflops = std::max(peak_before, peak_gflops(thread_limit()));
         row.gflops = 1e-9 * operations / row.seconds;
-        row.share_of_peak = row.gflops / row.peak_gflops;
+        if (on_cpu()) {
+            row.peak_gflops = std::max(peak_before, peak_gflops(thread_limit()));
+            row.share_of_peak = row.gflops / row.peak_gflops;
+        }
         row.images_per_second = static_cast<double>(batch_) / row.seconds;
         print(row);
         rows_.push_back(row);
@@ -143,9 +181,9 @@ class StepBench {
         const auto flags = out_.flags();
         out_ << std::fixed << "    " << std::left << std::setw(32) << row.name << std::right
              << std::setprecision(1) << std::setw(8) << row.images_per_second << " images/s" << std::setw(8)
-             << row.gflops << " GF/s" << std::setw(5) << std::setprecision(0) << 100 * row.share_of_peak
-             << " % of peak" << std::setw(8) << static_cast<double>(row.peak_bytes) / 1e6 << " MB\n"
-             << std::flush;
+             << row.gflops << " GF/s" << std::setprecision(0);
+        if (on_cpu()) out_ << std::setw(5) << 100 * row.share_of_peak << " % of peak";
+        out_ << std::setw(8) << static_cast<double>(row.peak_bytes) / 1e6 << " MB\n" << std::flush;
         out_.flags(flags);
     }
 

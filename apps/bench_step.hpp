@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apps/measure.hpp"
+#include "tensor/device.hpp"
 
 #include <cstdint>
 #include <ostream>
@@ -22,6 +23,8 @@ struct StepOptions {
     int64_t batch = 0;                 // images in a step; 0: 32 for cnn, 8 for others
     int64_t size = 0;                  // pixels a side; 0: the architecture's own
     std::vector<std::string> steps{};  // of those above; empty: all
+    Device device =
+        kCpu;  // on a GPU the plan is autograd/batch_plan.hpp's, which is exact, and its peak is not known
 };
 
 // Operations are those of the direct convolutions and products: one pass forward, two for the input gradient,

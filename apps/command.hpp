@@ -1,6 +1,8 @@
 // What every subcommand is given, and gives back.
 #pragma once
 
+#include <string>
+
 namespace microtome::apps {
 
 // How a command ends, for scripts.
@@ -16,6 +18,7 @@ enum ExitStatus {
 struct CommonOptions {
     int threads = 0;  // 0: as many as OpenMP would take
     bool quiet = false;
+    std::string device = "cpu";  // of those that calculate much
 };
 
 }  // namespace microtome::apps

@@ -75,6 +75,7 @@ int evaluate_model(const EvaluateOptions& options) {
                                               .witnesses = options.run + "/witnesses",
                                               .witnesses_seen = "witnesses",
                                               .exact = options.exact,
+                                              .device = options.device,
                                               .quiet = options.quiet},
                                              attacks);
     report.results.run.emplace_back("suite", suite.name);
@@ -85,6 +86,7 @@ int evaluate_model(const EvaluateOptions& options) {
                                                  .images = options.gradient_audit,
                                                  .seed = options.seed,
                                                  .json = {},
+                                                 .device = options.device,
                                                  .quiet = options.quiet});
         followed_gradients = audit.verdict() != gradcheck::Verdict::fail;
         report.results.run.emplace_back("gradient audit", audit.text());

@@ -2,6 +2,8 @@
 // attacks.
 #pragma once
 
+#include "tensor/device.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -20,6 +22,7 @@ struct EvaluateOptions {
     int64_t gradient_audit = 0;  // images on which the gradients that attacks follow are checked
     std::vector<std::string> malignant{"*_aca", "*_scc"};  // patterns of class names
     bool exact = false;                                    // the tape's bits, more slowly
+    Device device = kCpu;
     bool quiet = false;
 };
 

@@ -152,7 +152,7 @@ std::unique_ptr<Attack> make_listed_attack(const std::string& name,
 
 EvaluationReport run_evaluation(const EvaluationRun& run,
                                 const std::vector<std::unique_ptr<Attack>>& attacks) {
-    const JudgedModels judged = load_judged(run.models, run.voting, run.exact);
+    const JudgedModels judged = load_judged(run.models, run.voting, run.exact, run.device);
     Classifier& classifier = *judged.classifier;
     const ModelCard& card = judged.card;
     const EvaluationImages chosen = choose_images(run.data, run.models, card, run.n, run.seed);
@@ -206,7 +206,7 @@ EvaluationReport run_evaluation(const EvaluationRun& run,
     std::cout << table_of(results.rails, results.rails_not_run);
 
     results.seed = run.seed;
-    results.run = {{"data", run.data}, {"images", chosen.which}};
+    results.run = {{"data", run.data}, {"images", chosen.which}, {"device", str(run.device)}};
     results.run.insert(results.run.end(), judged.facts.begin(), judged.facts.end());
     results.run.insert(results.run.end(), fits.begin(), fits.end());
     if (loader->skipped().size() > 0) results.run.emplace_back("skipped", str(loader->skipped().size()));

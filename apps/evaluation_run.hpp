@@ -35,6 +35,7 @@ struct EvaluationRun {
     std::string witnesses_seen;          // what it is called from where the results will be
     bool keep_all = false;
     bool exact = false;  // the tape's bits, more slowly
+    Device device = kCpu;
     bool quiet = false;
 };
 

@@ -40,7 +40,9 @@ void print_row(const Row& row) {
 void check(const GradcheckOptions& options, GradcheckFindings& findings) {
     int ops = 0, failed_ops = 0;
     double total = 0;
-    const auto named = gradcheck::ops_named(options.op);
+    auto named = gradcheck::ops_named(options.op);
+    if (options.selection.device != kCpu)  // its callables are the caller's, on the CPU
+        std::erase_if(named, [](const OpInfo* op) { return op->name == "external"; });
     for (const OpInfo* op : named) {
         if (interrupted()) break;
         double seconds = 0;
@@ -137,7 +139,8 @@ int check_gradients(const GradcheckOptions& options) {
     InterruptGuard guard;
     GradcheckFindings findings;
     if (!options.mutate && !options.coverage) check(options, findings);
-    const bool everything = !options.coverage && !of_one_op && selection.oracle.empty();
+    const bool everything =
+        !options.coverage && !of_one_op && selection.oracle.empty() && selection.device == kCpu;
     if ((options.mutate || everything) && !interrupted()) mutate(options, findings);
     if (options.coverage) add_coverage(options, findings);
     if (options.coverage) {

@@ -57,6 +57,7 @@ GradientAudit audit_model(const GradcheckModelOptions& options) {
     const GradientAudit audit =
         audit_gradients(*loaded.model, loaded.card.options, *batch,
                         {.attack = {.epsilon = options.epsilon, .steps = options.steps, .seed = options.seed},
+                         .device = options.device,
                          .progress = ProgressOptions::detect(options.quiet)});
     if (!options.quiet) {
         std::printf("gradients of %s on %s, where pgd with epsilon %.4g goes in %lld steps\n",

@@ -14,7 +14,8 @@ struct GradcheckModelOptions {
     int64_t steps = 10;  // of the PGD attack whose places are looked at
     double epsilon = 8.0 / 255;
     uint64_t seed = 0;
-    std::string json;  // a file for the places; empty: none
+    std::string json;      // a file for the places; empty: none
+    Device device = kCpu;  // of the attack; its gradients are held against dual numbers on the CPU
     bool quiet = false;
 };
 

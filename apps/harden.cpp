@@ -185,6 +185,7 @@ class Hardening {
 void Hardening::open() {
     const std::string &model = required(settings_, "model"), &data = required(settings_, "data");
     original_ = load_model(model);
+    original_.model->to(options_.device);
     hash_ = hex(hash_bytes(read_file(model, kMaxTensorFileBytes)));
     before_ = std::make_unique<ModelClassifier>(*original_.model, original_.card.options);
     data_ = open_dataset(data);
@@ -289,6 +290,7 @@ ModelCard Hardening::card_of_result() const {
 
 // The model in its file, judged beside the one it was made from.
 int Hardening::judge(const std::string& path, LoadedModel hardened) {
+    hardened.model->to(options_.device);
     ModelClassifier now(*hardened.model, hardened.card.options);
     const ProgressOptions progress = ProgressOptions::detect(options_.quiet);
     Attacks anew = make_attacks(settings_);
@@ -336,6 +338,7 @@ int Hardening::judge(const std::string& path, LoadedModel hardened) {
 
 int Hardening::run() {
     std::unique_ptr<Module> model = load_model(settings_.text("model")).model;
+    model->to(options_.device);
     Loader training(*data_, parts_.split.train, training_images(original_.card, recipe_));
     std::optional<Loader> validation;
     if (!parts_.split.val.empty())

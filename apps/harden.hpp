@@ -9,7 +9,8 @@ struct HardenOptions {
     std::string out;                           // the run's folder
     std::map<std::string, std::string> given;  // as TrainOptions has them, of harden_settings()
     bool resume = false;
-    std::string json;  // a file for the results; empty: none
+    Device device = kCpu;  // where it calculates; a run may go on on another
+    std::string json;      // a file for the results; empty: none
     bool quiet = false;
 };
 

@@ -20,7 +20,8 @@ std::string line_about(const std::string& file, const ModelCard& card) {
 
 }  // namespace
 
-JudgedModels load_judged(const std::vector<std::string>& models, const std::string& voting, bool exact) {
+JudgedModels load_judged(const std::vector<std::string>& models, const std::string& voting, bool exact,
+                         Device device) {
     const Execution execution = exact ? Execution::exact_plan : Execution::plan;
     if (models.empty()) throw OptionsError("ensemble", "expected a model, got none");
     if (models.size() == 1 && !voting.empty())
@@ -36,6 +37,7 @@ JudgedModels load_judged(const std::vector<std::string>& models, const std::stri
             models.begin() + static_cast<std::ptrdiff_t>(k))
             throw OptionsError("ensemble", str("expected members that differ, got ", file, " twice"));
         LoadedModel loaded = load_model(file);
+        loaded.model->to(device);
         judged.description += str(k == 0 ? "" : "\n", line_about(file, loaded.card));
         if (k == 0)
             judged.card = loaded.card;

@@ -19,8 +19,10 @@ struct JudgedModels {
 };
 
 // Loads a model, or several as an ensemble (nn/ensemble.hpp) that votes as its name says; empty:
-// mean-probability. Throws what load_model() does; OptionsError for a way of voting that there is not or that
-// is said of one model, for a file that is named twice, and for members of other classes or images.
-JudgedModels load_judged(const std::vector<std::string>& models, const std::string& voting, bool exact);
+// mean-probability; each on that device. Throws what load_model() does; OptionsError for a way of voting that
+// there is not or that is said of one model, for a file that is named twice, and for members of other classes
+// or images.
+JudgedModels load_judged(const std::vector<std::string>& models, const std::string& voting, bool exact,
+                         Device device = kCpu);
 
 }  // namespace microtome::apps

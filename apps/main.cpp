@@ -17,11 +17,13 @@
 #include "base/suggest.hpp"
 #include "base/version.hpp"
 #include "tensor/cpu/isa.hpp"
+#include "tensor/cuda/backend.hpp"
 #include "tensor/kernels/context.hpp"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <new>
@@ -38,11 +40,22 @@ constexpr const char* kAbout =
 constexpr const char* kExitStatus =
     "Exit status: 0 done, 1 a check failed, 2 wrong use, 3 bad input, 4 the machine failed us.";
 
+// Whether there is a GPU, as far as can be seen without its driver, which takes a while to start.
+bool gpu_in_sight() {
+    std::error_code ignored;
+    return std::filesystem::exists("/dev/nvidiactl", ignored) || std::filesystem::exists("/dev/dxg", ignored);
+}
+
 // The first line of every run: what the numbers below it were calculated with.
-std::string banner() {
+std::string banner(Device device, bool may_be_cuda) {
     int threads = thread_limit();
+    std::string where = str(device);
+    if (device != kCpu)
+        where += str(", ", cuda::backend_of(device).device_name(device.index));
+    else if (may_be_cuda && cuda::backend() != nullptr && !gpu_in_sight())
+        where += " (there is no GPU)";
     return str("microtome ", kVersion, "  ", cpu::isa_name(cpu::active_isa()), "  ", threads,
-               threads == 1 ? " thread" : " threads", "  cpu");
+               threads == 1 ? " thread" : " threads", "  ", where);
 }
 
 int fail(ExitStatus status, std::string_view what) {
@@ -93,7 +106,8 @@ class CommandLine {
         }
         std::optional<ThreadLimit> limit;
         if (common_.threads != 0) limit.emplace(common_.threads);
-        if (!common_.quiet) std::cout << banner() << std::endl;
+        device_ = parse_device(common_.device);
+        if (!common_.quiet) std::cout << banner(device_, may_be_cuda_) << std::endl;
         return action_();
     }
 
@@ -164,12 +178,14 @@ class CommandLine {
             add("attack", "attack a model's answers to a set of images, and say what is left of its accuracy",
                 [this] {
                     attack_.quiet = common_.quiet;
+                    attack_.device = device_;
                     return attack(attack_);
                 });
         command->footer(
             "Judged are the test images of split.json beside the model; else the set's own; else all. After "
             "the\n"
             "table come the rails, checks on the evaluation itself: docs/rails.md says what each means.");
+        add_device(command);
         add_judged(command, attack_.models, attack_.voting, attack_.data, attack_.batch, attack_.n,
                    attack_.seed, attack_.malignant, attack_.exact);
         command
@@ -193,12 +209,14 @@ class CommandLine {
         CLI::App* command = add(
             "evaluate", "all that can be said of a model on a set of images, clean and under attack", [this] {
                 evaluate_.quiet = common_.quiet;
+                evaluate_.device = device_;
                 return evaluate_model(evaluate_);
             });
         command->footer(
             "quick: 100 images, FGSM, PGD with 10 steps and noise at 2/255 and 8/255.\n"
             "standard: all images, FGSM, PGD with 20 steps and 2 restarts, noise and a shuffled control at\n"
             "1/2, 1, 2, 4 and 8/255. Which images: as `microtome attack` says.");
+        add_device(command);
         add_judged(command, evaluate_.models, evaluate_.voting, evaluate_.data, evaluate_.batch, evaluate_.n,
                    evaluate_.seed, evaluate_.malignant, evaluate_.exact);
         command->add_option("--suite", evaluate_.suite, "quick or standard")->capture_default_str();
@@ -243,6 +261,7 @@ class CommandLine {
     void add_train() {
         CLI::App* command = add("train", "train a classifier on labelled images", [this] {
             train_.quiet = common_.quiet;
+            train_.device = device_;
             return train(train_);
         });
         command->footer(
@@ -250,6 +269,7 @@ class CommandLine {
             "the logs, a checkpoint and the model. A run that was interrupted or killed goes on, bit for "
             "bit,\n"
             "with `microtome train --out RUN --resume`.");
+        add_device(command);
         command->add_option("--out", train_.out, "the run's folder")->type_name("DIR")->required();
         command->add_flag("--resume", train_.resume, "go on with the run in this folder");
         add_settings(command, train_settings(), train_.given);
@@ -260,6 +280,7 @@ class CommandLine {
         CLI::App* command =
             add("harden", "train a model on, with attacked images, so that it withstands them", [this] {
                 harden_.quiet = common_.quiet;
+                harden_.device = device_;
                 return harden(harden_);
             });
         command->footer(
@@ -278,6 +299,7 @@ class CommandLine {
             "bit,\n"
             "with `microtome harden --out RUN --resume`.\n"
             "Exit status 1: a validity check on the table failed, and is printed below it.");
+        add_device(command);
         command->add_option("--out", harden_.out, "the run's folder")->type_name("DIR")->required();
         command->add_flag("--resume", harden_.resume, "go on with the run in this folder");
         add_settings(command, harden_settings(), harden_.given);
@@ -297,8 +319,11 @@ class CommandLine {
     }
 
     void add_bench() {
-        CLI::App* command =
-            add("bench", "measure the kernels on this machine", [this] { return bench(bench_); });
+        CLI::App* command = add("bench", "measure the kernels on this machine", [this] {
+            bench_.step.device = device_;
+            return bench(bench_);
+        });
+        add_device(command);
         command->footer(
             "gemm: single-precision matrix products, their share of the processor's measured peak, and\n"
             "OpenBLAS in the same run where it is installed.\n"
@@ -385,6 +410,13 @@ class CommandLine {
         return command;
     }
 
+    // For commands that calculate enough for a GPU.
+    void add_device(CLI::App* command) {
+        command->add_option("--device", common_.device, "where to calculate: cpu, cuda, or cuda:N of several")
+            ->capture_default_str();
+        command->parse_complete_callback([this] { may_be_cuda_ = true; });
+    }
+
     void add_gradcheck() {
         CLI::App* command =
             add("gradcheck", "check every op's gradient against finite differences, and all else it promises",
@@ -392,10 +424,12 @@ class CommandLine {
                     gradcheck_.command = study_.command;
                     gradcheck_.quiet = gradcheck_model_.quiet = common_.quiet;
                     gradcheck_model_.json = gradcheck_.json;
+                    gradcheck_.selection.device = gradcheck_model_.device = device_;
                     gradcheck_model_.seed = gradcheck_.selection.seed;
                     if (!gradcheck_model_.model.empty()) return check_model_gradients(gradcheck_model_);
                     return check_gradients(gradcheck_);
                 });
+        add_device(command);
         gradcheck::Selection& selection = gradcheck_.selection;
         command->add_option("--op", gradcheck_.op, "this op only")->type_name("NAME");
         command->add_option("--oracle", selection.oracle, "this oracle only")->type_name("NAME");
@@ -432,6 +466,7 @@ class CommandLine {
     void add_study() {
         CLI::App* command = add("study", "a whole study: train, attack, harden, judge, report", [this] {
             study_.quiet = common_.quiet;
+            study_.device = device_;
             return study(study_);
         });
         command->footer(
@@ -447,6 +482,7 @@ class CommandLine {
             "epochs (training.epochs=3), parts of it (hardening=[]). Its words, titles too, stay as they "
             "are. The "
             "run's\npreset.toml and the report say what was changed.");
+        add_device(command);
         command->add_option("preset", study_.preset, "the study as a TOML file")
             ->type_name("PRESET")
             ->required();
@@ -467,6 +503,8 @@ class CommandLine {
 
     CLI::App app_;
     CommonOptions common_;
+    Device device_;             // as common_ says
+    bool may_be_cuda_ = false;  // whether the command could have been told so
     StudyCommandOptions study_;
     AttackCommand attack_;
     EvaluateOptions evaluate_;

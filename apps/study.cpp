@@ -16,6 +16,7 @@ int study(const StudyCommandOptions& options) {
                                                     .out = options.out,
                                                     .init = options.init,
                                                     .command = options.command,
+                                                    .device = options.device,
                                                     .progress = ProgressOptions::detect(options.quiet),
                                                     .log = options.quiet ? nullptr : &std::cout});
     if (outcome.interrupted) {

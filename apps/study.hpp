@@ -1,6 +1,8 @@
 // `microtome study`: a whole study, from images to report.
 #pragma once
 
+#include "tensor/device.hpp"
+
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@ struct StudyCommandOptions {
     std::string init;                  // weights to begin with; empty: as the preset says
     std::vector<std::string> changes;  // KEY=VALUE, in place of what the preset says
     std::string command;               // as it was typed
+    Device device = kCpu;              // where models calculate
     bool quiet = false;
 };
 

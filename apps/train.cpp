@@ -154,6 +154,7 @@ void make_model_of(Run& run) {
         run.given_hash = hex(given->hash);
     }
     freeze(*run.model, run.recipe);
+    run.model->to(run.options.device);
 }
 
 // Training images of each class.
@@ -215,6 +216,7 @@ int finish(const Run& run, const TrainingResult& result, const Loader& train, in
         save_model(path, *run.model, with_record(run.card, result.history.back()));
     }
     LoadedModel model = load_model(path);
+    model.model->to(run.options.device);
     std::vector<Judged> parts;
     if (!run.split.val.empty()) parts.push_back(judge(run, *model.model, "val", run.split.val));
     if (!run.split.test.empty()) parts.push_back(judge(run, *model.model, "test", run.split.test));

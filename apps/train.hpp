@@ -1,6 +1,8 @@
 // `microtome train`: from images to a model file.
 #pragma once
 
+#include "tensor/device.hpp"
+
 #include <map>
 #include <string>
 
@@ -12,7 +14,8 @@ struct TrainOptions {
     // a run goes on, what it began with.
     std::map<std::string, std::string> given;
     bool resume = false;
-    std::string json;  // a file for the result; empty: none
+    Device device = kCpu;  // where it calculates; a run may go on on another
+    std::string json;      // a file for the result; empty: none
     bool quiet = false;
 };
 

@@ -19,10 +19,11 @@ void require_attackable(std::string_view attack, const Classifier& classifier, c
     if (classes < 2)
         throw OptionsError(attack, str("expected a classifier of 2 classes or more, got ", classes),
                            "one class cannot be mistaken for another");
-    for (int64_t target : targets.data<int64_t>())
+    const Tensor labels = targets.to(kCpu), values = images.to(kCpu);
+    for (int64_t target : labels.data<int64_t>())
         if (target < 0 || target >= classes)
             throw ShapeError(attack, str("expected classes from 0 to ", classes - 1, ", got ", target));
-    for (float value : images.data<float>())
+    for (float value : values.data<float>())
         if (!(value >= 0 && value <= 1))
             throw OptionsError(attack, str("expected images in [0,1], got the value ", value),
                                "pixel ranges and normalisation are the model's own business");

@@ -71,6 +71,8 @@ class Attack {
     virtual Passes cost() const = 0;
 
     // Adversarial images for batch.images, in their shape, f32. batch.targets are the true classes, i64 (N).
+    // The batch is on the CPU, and so is what comes back; attacks by gradients bring the images to the
+    // classifier's device and step there.
     // Throws ShapeError, DtypeError for a batch that is not so; OptionsError for images outside [0, 1] and
     // for options that the classifier's classes do not allow.
     virtual Tensor run(Classifier& classifier, const Batch& batch) const = 0;

@@ -22,8 +22,8 @@ Tensor rows(const Tensor& x, const std::vector<int64_t>& places) {
 // Row `from` of source into row `to` of x.
 void put_row(const Tensor& source, int64_t from, Tensor& x, int64_t to) {
     const int64_t size = x.elements() / x.size(0);
-    const auto values = source.data<float>().subspan(from * size, size);
-    std::copy(values.begin(), values.end(), x.mutable_data<float>().begin() + to * size);
+    const Shape one = x.shape().with(0, 1);
+    x.view(one, to * size).copy_from(source.view(one, from * size));
 }
 
 }  // namespace
@@ -130,16 +130,18 @@ GradientAttack::Walk GradientAttack::walk(Classifier& classifier, const Batch& b
             step.keep(staying);
         }
         step.require_finite(gradient, name_, now.ids, t);
-        if (observer_)
+        if (observer_) {
+            const Tensor losses = loss.values.to(kCpu), margins = wins.to(kCpu);
             step.observe(*observer_,
                          {.restart = restart,
                           .step = t,
                           .ids = now.ids,
-                          .loss = loss.values.data<float>(),
-                          .margin = wins.data<float>()},
+                          .loss = losses.data<float>(),
+                          .margin = margins.data<float>()},
                          gradient, origin, now.images);
-        else
+        } else {
             step(gradient, origin, now.images);
+        }
     }
     if (places.size() == static_cast<std::size_t>(n)) {
         result.images = now.images;
@@ -154,8 +156,9 @@ Tensor GradientAttack::run(Classifier& classifier, const Batch& given) const {
     require_attackable(name_, classifier, given);
     const int64_t n = given.images.size(0);
     if (n == 0) return given.images.clone();
-    const Batch batch = slice(given, 0, n);  // with ids
-    if (options_.restarts == 1) return walk(classifier, batch, 0).images;
+    const Device home = given.images.device();
+    const Batch batch = to(slice(given, 0, n), classifier.device());  // with ids
+    if (options_.restarts == 1) return walk(classifier, batch, 0).images.to(home);
 
     Tensor result = batch.images.clone();
     std::vector<float> highest(n, -std::numeric_limits<float>::infinity());
@@ -179,7 +182,7 @@ Tensor GradientAttack::run(Classifier& classifier, const Batch& given) const {
             const Tensor logits = classifier.logits(ends, {options_.seed, restart, options_.steps});
             const Tensor goal = goals(ends, classifier.classes());
             const std::vector<bool> done = fooled(logits, ends.targets, goal);
-            const Tensor loss = loss_at(options_.loss, logits, ends.targets, goal).values;
+            const Tensor loss = loss_at(options_.loss, logits, ends.targets, goal).values.to(kCpu);
             for (std::size_t i = 0; i < open.size(); ++i) {
                 const int64_t place = survivors[open[i]];
                 if (!done[i]) left.push_back(place);
@@ -190,7 +193,7 @@ Tensor GradientAttack::run(Classifier& classifier, const Batch& given) const {
         }
         survivors = std::move(left);
     }
-    return result;
+    return result.to(home);
 }
 
 }  // namespace microtome

@@ -30,9 +30,11 @@ void GradientStep::require_finite(const Tensor& gradient, std::string_view attac
     kernels::reduce(kernels::Reduction::sum_of_absolutes, gradient,
                     kernels::axis_mask(gradient.shape(), {1, 2, 3}), sums_);
     const int64_t size = gradient.elements() / n;
+    const Tensor sums = sums_.to(kCpu);  // from a GPU N numbers a step, for which it is waited
     for (int64_t i = 0; i < n; ++i) {
-        if (std::isfinite(sums_.data<float>()[i])) continue;
-        for (float g : gradient.data<float>().subspan(i * size, size))
+        if (std::isfinite(sums.data<float>()[i])) continue;
+        const Tensor here = gradient.to(kCpu);
+        for (float g : here.data<float>().subspan(i * size, size))
             if (!std::isfinite(g))
                 throw Error(
                     attack,
@@ -47,11 +49,13 @@ void GradientStep::operator()(Tensor& gradient, const Tensor& origin, Tensor& im
     const Tensor* direction = &gradient;
     if (momentum_ > 0) {
         // g / mean |g|, 0 where g = 0; then m = mu m + g.
-        for (float& sum : sums_.mutable_data<float>()) sum = sum > 0 ? static_cast<float>(size) / sum : 0.0f;
-        kernels::binary(kernels::Binary::multiply, gradient, sums_, gradient);
+        Tensor factors = sums_.to(kCpu);
+        for (float& sum : factors.mutable_data<float>())
+            sum = sum > 0 ? static_cast<float>(size) / sum : 0.0f;
+        kernels::binary(kernels::Binary::multiply, gradient, factors.to(gradient.device()), gradient);
         if (velocity_.defined())
-            kernels::ternary(kernels::Ternary::multiply_add, velocity_, Tensor::scalar(momentum_), gradient,
-                             velocity_);
+            kernels::ternary(kernels::Ternary::multiply_add, velocity_,
+                             Tensor::scalar(momentum_, Dtype::f32, gradient.device()), gradient, velocity_);
         else
             velocity_ = gradient.clone();
         direction = &velocity_;
@@ -64,17 +68,18 @@ void GradientStep::operator()(Tensor& gradient, const Tensor& origin, Tensor& im
 void GradientStep::observe(AttackObserver& observer, AttackStep report, Tensor& gradient,
                            const Tensor& origin, Tensor& images) {
     const int64_t n = images.size(0), size = images.elements() / n;
+    const Tensor before = images.to(kCpu).clone(), gradient_here = gradient.to(kCpu);
     Tensor norms(Spec{Shape{n}});
-    kernels::norm_l2(gradient, norms, {});
+    kernels::norm_l2(gradient_here, norms, {});
     std::vector<float> zeros(n), by_epsilon(n), by_box(n);
     for (int64_t i = 0; i < n; ++i) {
-        const auto g = gradient.data<float>().subspan(i * size, size);
+        const auto g = gradient_here.data<float>().subspan(i * size, size);
         zeros[i] = static_cast<float>(std::count(g.begin(), g.end(), 0.0f)) / static_cast<float>(size);
     }
-    const Tensor before = images.clone();
     (*this)(gradient, origin, images);
 
-    const Tensor& direction = velocity_.defined() ? velocity_ : gradient;
+    const Tensor after = images.to(kCpu);
+    const Tensor direction = (velocity_.defined() ? velocity_ : gradient).to(kCpu);
     Tensor lengths(Spec{Shape{n}});
     kernels::norm_l2(direction, lengths, {});
     for (int64_t i = 0; i < n; ++i) {
@@ -82,7 +87,7 @@ void GradientStep::observe(AttackObserver& observer, AttackStep report, Tensor& 
         int64_t epsilon = 0, box = 0;
         for (int64_t j = i * size; j < (i + 1) * size; ++j) {
             const float g = direction.data<float>()[j], x = before.data<float>()[j],
-                        y = images.data<float>()[j];
+                        y = after.data<float>()[j];
             const double move = ball_.norm == Norm::linf ? (g > 0) - (g < 0) : length > 0 ? g / length : 0;
             const double wanted = x + length_ * move;
             // Roundings aside, it is where it wanted to be.

@@ -22,7 +22,7 @@ Tensor goals_of(const Target& target, const Batch& batch, int64_t classes, uint6
     if (target.rule == Target::Rule::fixed && target.wanted >= classes)
         throw OptionsError(
             attack, str("expected a class to aim at from 0 to ", classes - 1, ", got ", target.wanted));
-    Tensor result = batch.targets.clone();
+    Tensor result = batch.targets.to(kCpu).clone();
     const auto goal = result.mutable_data<int64_t>();
     const uint64_t purpose = purpose_of(str("attack:", attack, ":target"));
     for (std::size_t i = 0; i < goal.size(); ++i) {
@@ -36,18 +36,19 @@ Tensor goals_of(const Target& target, const Batch& batch, int64_t classes, uint6
                                   : 1 + static_cast<int64_t>(random_below(key, 0, classes - 1));
         goal[i] = (goal[i] + ahead) % classes;
     }
-    return result;
+    return result.to(batch.targets.device());
 }
 
 std::vector<bool> fooled(const Tensor& logits, const Tensor& labels, const Tensor& goals) {
-    const auto z = logits.data<float>();
-    const auto y = labels.data<int64_t>();
+    const Tensor z_here = logits.to(kCpu), aim = (goals.defined() ? goals : labels).to(kCpu);
+    const auto z = z_here.data<float>();
+    const auto y = aim.data<int64_t>();
     const int64_t n = logits.size(0), classes = logits.size(1);
     std::vector<bool> result;
     for (int64_t i = 0; i < n; ++i) {
         const auto row = z.subspan(i * classes, classes);
         const int64_t predicted = std::max_element(row.begin(), row.end()) - row.begin();
-        result.push_back(goals.defined() ? predicted == goals.data<int64_t>()[i] : predicted != y[i]);
+        result.push_back((predicted == y[i]) == goals.defined());
     }
     return result;
 }

@@ -58,7 +58,8 @@ Objective paired_objective(const PairWeights& weights) {
         // Over 2 N losses the mean halves each part's weight; this undoes it.
         std::vector<float> factors(2 * pairs, static_cast<float>(2 * weights.clean));
         std::fill(factors.begin() + pairs, factors.end(), static_cast<float>(2 * weights.adversarial));
-        return cross_entropy(model(batch.images, pass), batch.targets) * Tensor::of(factors, {2 * pairs});
+        const Tensor losses = cross_entropy(model(batch.images, pass), batch.targets);
+        return losses * Tensor::of(factors, {2 * pairs}).to(losses.device());
     };
 }
 

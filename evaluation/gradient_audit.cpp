@@ -367,6 +367,7 @@ std::string GradientAudit::text() const {
 GradientAudit audit_gradients(Module& model, const ModelOptions& model_options, const Batch& batch,
                               const GradientAuditOptions& options) {
     const auto began = std::chrono::steady_clock::now();
+    model.to(options.device);
     ModelClassifier classifier(model, model_options);
     std::vector<int64_t> steps{0, options.attack.steps / 2, options.attack.steps - 1};
     steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
@@ -375,6 +376,7 @@ GradientAudit audit_gradients(Module& model, const ModelOptions& model_options, 
     attack.stop = StopRule::never;  // so that every image visits every step
     Recorder recorder(classifier, steps);
     Pgd(attack).run(recorder, batch);
+    model.to(kCpu);
 
     std::vector<Place> places;
     for (const Visit& visit : recorder.visits())

@@ -28,6 +28,7 @@ namespace microtome {
 
 struct GradientAuditOptions {
     PgdOptions attack{.steps = 10};  // of which the first restart is looked at
+    Device device = kCpu;            // of the attack; the model is on the CPU afterwards
     ProgressOptions progress{.quiet = true};
 };
 

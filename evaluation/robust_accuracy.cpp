@@ -24,14 +24,16 @@ class WatchedClassifier : public Classifier {
     WatchedClassifier(Classifier& inner, bool probe) : inner_(inner), probe_(probe) {}
     int64_t classes() const override { return inner_.classes(); }
     const ImageOptions& image() const override { return inner_.image(); }
+    Device device() const override { return inner_.device(); }
     double batch_dependence() const { return batch_dependence_; }
 
   private:
     Tensor run(const Batch& batch, const Query& query) override {
         if (!probe_ || batch.images.size(0) < 2) return inner_.logits(batch, query);
-        const Tensor alone = inner_.logits(slice(batch, 0, 1), query);
+        const Tensor alone = inner_.logits(slice(batch, 0, 1), query).to(kCpu);
         Tensor among_others = inner_.logits(batch, query);  // last: it is what vjp() goes back from
-        std::span<const float> a = alone.data<float>(), b = among_others.data<float>();
+        const Tensor here = among_others.to(kCpu);
+        std::span<const float> a = alone.data<float>(), b = here.data<float>();
         for (std::size_t c = 0; c < a.size(); ++c)
             batch_dependence_ = std::max(batch_dependence_, std::abs(static_cast<double>(a[c]) - b[c]));
         return among_others;

@@ -2,6 +2,7 @@
 
 #include "autograd/ops/dropout.hpp"
 #include "tensor/hash.hpp"
+#include "tensor/out_of_memory.hpp"
 
 #include <numeric>
 
@@ -14,7 +15,7 @@ Tensor Classifier::logits(const Batch& batch, const Query& query) {
         throw ShapeError("classifier", str("expected an id for each of ", batch.images.size(0),
                                            " images or none, got ", batch.ids.size()));
     asked_ = false;
-    Tensor result = run(batch, query);
+    Tensor result = with_batch_advice("classifier", batch.images.size(0), [&] { return run(batch, query); });
     forward_passes_ += batch.images.size(0);
     last_ = result.spec();
     asked_ = true;
@@ -25,7 +26,7 @@ Tensor Classifier::vjp(const Tensor& dlogits) {
     if (!asked_) throw TapeError("classifier", "expected logits() before vjp()");
     if (!dlogits.defined() || !(dlogits.spec() == last_))
         throw ShapeError("classifier", str("expected dlogits ", last_, ", got ", dlogits));
-    Tensor result = pull(dlogits);
+    Tensor result = with_batch_advice("classifier", last_.shape[0], [&] { return pull(dlogits); });
     backward_passes_ += last_.shape[0];
     return result;
 }
@@ -69,44 +70,50 @@ Tensor ids_of(const Batch& batch) {
 
 std::string_view ModelClassifier::mode() const {
     if (!ran_plan_) return "tape";
-    return execution_ == Execution::exact_plan ? "exact plan" : "plan";
+    return execution_ == Execution::exact_plan || planned_->batch_plan ? "exact plan" : "plan";
 }
 
-// The plan for such images and the weights as they are now; null when the model has to run on the tape.
-ImagePlan* ModelClassifier::plan_for(const Spec& images) {
-    if (execution_ == Execution::tape) return nullptr;
+// Whether there is a plan for such images and the weights as they are now, made if need be; if not, the model
+// has to run on the tape.
+bool ModelClassifier::plan_for(const Spec& images) {
+    if (execution_ == Execution::tape) return false;
     Spec image = images;
     image.shape = image.shape.with(0, 1);
     std::vector<uint64_t> weights = weight_ids(*model_);
-    const bool current = planned_ && planned_->image == image && planned_->weights == weights &&
-                         (!planned_->plan || planned_->plan->is_current());
+    const bool current =
+        planned_ && planned_->image == image && planned_->weights == weights && planned_->is_current();
     if (!current) {
-        planned_ = Planned{{}, image, std::move(weights)};
-        const Spec id{{1}, Dtype::i64, kCpu}, key = key_tensor({}).spec();
+        planned_ = Planned{{}, {}, image, std::move(weights)};
+        const Spec id{{1}, Dtype::i64, image.device}, key{{4}, Dtype::i64, image.device};
+        const auto run = [model = model_](const Tensors& in) {
+            return (*model)(in[0], {.key = in[2], .sample_ids = in[1]});
+        };
         try {
-            planned_->plan.emplace(
-                image, Specs{id}, Specs{key},
-                [model = model_](const Tensors& in) {
-                    return (*model)(in[0], {.key = in[2], .sample_ids = in[1]});
-                },
-                ImagePlanOptions{.exact = execution_ == Execution::exact_plan});
+            if (image.device == kCpu)
+                planned_->plan.emplace(image, Specs{id}, Specs{key}, run,
+                                       ImagePlanOptions{.exact = execution_ == Execution::exact_plan});
+            else
+                planned_->batch_plan.emplace(image, Specs{id}, Specs{key}, run);
         } catch (const Error&) {
             // Whether this is the model's way or a mistake, the tape will tell, in the caller's own terms.
         }
     }
-    return planned_->plan ? &*planned_->plan : nullptr;
+    return planned_->any();
 }
 
 Tensor ModelClassifier::run(const Batch& batch, const Query& query) {
     model_->eval();
     tape_.reset();
-    ImagePlan* plan = plan_for(batch.images.spec());
-    ran_plan_ = plan != nullptr;
-    if (plan == nullptr) return run_tape(batch, query);
-    return plan->logits({batch.images, ids_of(batch),
-                         key_tensor({.seed = query.seed,
-                                     .restart = static_cast<uint32_t>(query.restart),
-                                     .step = static_cast<uint32_t>(query.step)})});
+    asked_from_ = batch.images.device();
+    const Batch there{batch.images.to(model_->device()), {}, batch.ids};
+    ran_plan_ = plan_for(there.images.spec());
+    if (!ran_plan_) return run_tape(there, query).to(asked_from_);
+    const Tensor key = key_tensor({.seed = query.seed,
+                                   .restart = static_cast<uint32_t>(query.restart),
+                                   .step = static_cast<uint32_t>(query.step)});
+    const Tensors inputs{there.images, ids_of(there), key};
+    return (planned_->plan ? planned_->plan->logits(inputs) : planned_->batch_plan->logits(inputs))
+        .to(asked_from_);
 }
 
 Tensor ModelClassifier::run_tape(const Batch& batch, const Query& query) {
@@ -120,8 +127,11 @@ Tensor ModelClassifier::run_tape(const Batch& batch, const Query& query) {
 }
 
 Tensor ModelClassifier::pull(const Tensor& dlogits) {
-    if (ran_plan_) return planned_->plan->vjp(dlogits);
-    return tape_->vjp({logits_}, {dlogits}, {images_})[0];
+    const Tensor there = dlogits.to(model_->device());
+    const Tensor gradient = !ran_plan_       ? tape_->vjp({logits_}, {there}, {images_})[0]
+                            : planned_->plan ? planned_->plan->vjp(there)
+                                             : planned_->batch_plan->vjp(there);
+    return gradient.to(asked_from_);
 }
 
 }  // namespace microtome

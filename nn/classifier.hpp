@@ -5,8 +5,12 @@
 //     Tensor g = classifier.vjp(loss_gradient);          // at the images of the last logits()
 //
 // Nothing about a model differs afterwards: it runs in eval mode, and no weight gets a gradient.
+//
+// Images may be on the CPU or on the classifier's device, and the answers are where the images were. A caller
+// who asks once leaves them on the CPU; an attack, which asks step after step, brings them to the device.
 #pragma once
 
+#include "autograd/batch_plan.hpp"
 #include "autograd/image_plan.hpp"
 #include "autograd/tape.hpp"
 #include "nn/model_file.hpp"
@@ -36,6 +40,8 @@ class Classifier {
 
     virtual int64_t classes() const = 0;
     virtual const ImageOptions& image() const = 0;
+    // Where it calculates.
+    virtual Device device() const { return kCpu; }
 
     // One number for everything that answers depend on: weights, buffers, what is frozen, train or eval mode.
     // Nothing where it cannot be had.
@@ -62,7 +68,8 @@ class Classifier {
 uint64_t fingerprint_of(const Module& model);
 
 // How a model is run. A plan is several times as fast as the tape (autograd/image_plan.hpp); exact, it has
-// the tape's bits. A model that cannot be planned, since it looks at its elements, runs on the tape.
+// the tape's bits. A model that cannot be planned, since it looks at its elements, runs on the tape. On a GPU
+// every plan is exact (autograd/batch_plan.hpp).
 enum class Execution { plan, exact_plan, tape };
 
 // A model of ours, its own or somebody's: one that is being trained, say, which must outlive the classifier.
@@ -75,6 +82,7 @@ class ModelClassifier : public Classifier {
 
     int64_t classes() const override { return options_.classes; }
     const ImageOptions& image() const override { return options_.image; }
+    Device device() const override { return model_->device(); }
     std::optional<uint64_t> fingerprint() const override { return fingerprint_of(*model_); }
     std::string_view mode() const override;
     Module& model() { return *model_; }
@@ -83,7 +91,7 @@ class ModelClassifier : public Classifier {
     Tensor run(const Batch& batch, const Query& query) override;
     Tensor pull(const Tensor& dlogits) override;
     Tensor run_tape(const Batch& batch, const Query& query);
-    ImagePlan* plan_for(const Spec& images);
+    bool plan_for(const Spec& images);
 
     std::unique_ptr<Module> own_;
     Module* model_;
@@ -91,12 +99,19 @@ class ModelClassifier : public Classifier {
     Execution execution_;
 
     struct Planned {
-        std::optional<ImagePlan> plan;  // nothing: the model cannot be planned
-        Spec image;                     // that it was made for
-        std::vector<uint64_t> weights;  // the ids of the tensors that it was made with
+        std::optional<ImagePlan> plan;        // on the CPU
+        std::optional<BatchPlan> batch_plan;  // on another device; neither: the model cannot be planned
+        Spec image;                           // that it was made for
+        std::vector<uint64_t> weights;        // the ids of the tensors that it was made with
+
+        bool any() const { return plan || batch_plan; }
+        bool is_current() const {
+            return (!plan || plan->is_current()) && (!batch_plan || batch_plan->is_current());
+        }
     };
     std::optional<Planned> planned_;
     bool ran_plan_ = false;  // in the last run
+    Device asked_from_;      // where its images were
     Tensor images_, logits_;
     std::unique_ptr<Tape> tape_;
 };

@@ -55,11 +55,11 @@ Tensor initial_value(const Initializer& initializer, const Spec& spec, uint64_t 
     }
     return visit_f32_f64("initialize", spec.dtype, [&]<class T>() {
         if constexpr (std::is_same_v<T, float>) {
-            return drawn;
+            return drawn.to(spec.device);
         } else {
-            Tensor result(spec);
+            Tensor result(Spec{spec.shape, spec.dtype, kCpu});
             std::copy(x.begin(), x.end(), result.mutable_data<T>().begin());
-            return result;
+            return result.to(spec.device);
         }
     });
 }

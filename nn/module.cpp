@@ -162,10 +162,20 @@ void Module::convert(Dtype dtype) {
     });
 }
 
+void Module::to(Device device) {
+    for (const NamedParameter& named : named_parameters())
+        named.parameter->value = named.parameter->value.to(device);
+}
+
+Device Module::device() const {
+    const std::vector<NamedParameter> all = named_parameters();
+    return all.empty() ? kCpu : all.front().parameter->value.device();
+}
+
 NamedTensors Module::state() const {
     NamedTensors result;
     for (const NamedParameter& named : named_parameters())
-        result.push_back({named.name, to_disk(named.parameter->value, *named.parameter).clone()});
+        result.push_back({named.name, to_disk(named.parameter->value.to(kCpu), *named.parameter).clone()});
     return result;
 }
 
@@ -183,7 +193,7 @@ void Module::load(const NamedTensors& state) {
         Shape shape = here.shape;
         if (parameter.layout == DiskLayout::channels_first && !parameter.images.rank())
             shape = {shape[0], shape[3], shape[1], shape[2]};
-        const Spec expected{shape, here.dtype, here.device};
+        const Spec expected{shape, here.dtype, kCpu};
         auto found = given.find(named.name);
         if (found == given.end())
             throw FormatError("load", str("expected key ", named.name, " ", expected, ", got none"),
@@ -206,7 +216,7 @@ void Module::load(const NamedTensors& state) {
         Parameter& parameter = *named.parameter;
         Tensor value = from_disk(*given.at(named.name), parameter);
         if (parameter.value.is_abstract())
-            parameter.value = value.clone();
+            parameter.value = value.clone().to(parameter.value.device());
         else
             parameter.value.copy_from(value);
     }

@@ -124,8 +124,13 @@ class Module {
     void initialize(uint64_t seed);
     // f32 to f64 and back.
     void convert(Dtype dtype);
+    // Moves every weight and buffer, as new tensors: before an optimizer's first step, and not while a tape
+    // or plan looks at them. Inputs have to be on the same device then.
+    void to(Device device);
+    // Where they are; a module without any is on the CPU.
+    Device device() const;
 
-    // Names and values as they are in files: PyTorch's names, PyTorch's layouts, copies.
+    // Names and values as they are in files: PyTorch's names, PyTorch's layouts, copies on the CPU.
     NamedTensors state() const;
     // Takes over such values, all or none. Throws FormatError naming the key that is missing, left over, or
     // of another shape or type, with what was expected and what came.

@@ -3,6 +3,7 @@
 #include "autograd/ops/arithmetic.hpp"
 #include "autograd/ops/normalization.hpp"
 #include "tensor/dual_math.hpp"
+#include "tensor/kernels/elementwise.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +13,12 @@ namespace {
 
 // running = (1 - w) running + w scale batch
 void blend(Tensor& running, const Tensor& batch, double w, double scale) {
+    if (running.device() != kCpu) {  // the same roundings by kernels
+        kernels::binary(kernels::Binary::multiply, running, literal_like(running, 1 - w), running);
+        kernels::ternary(kernels::Ternary::multiply_add, batch, literal_like(running, w * scale), running,
+                         running);
+        return;
+    }
     visit_floating("batch_norm", running.dtype(), [&]<class T>() {
         const T keep = static_cast<T>(1 - w), take = static_cast<T>(w * scale);
         std::span<const T> fresh = batch.data<T>();

@@ -17,7 +17,14 @@ void require_rate(const char* what, double rate) {
         throw OptionsError("optimizer", str("expected a ", what, " of 0 or more, got ", rate));
 }
 
-const Tensor& entry(const NamedTensors& state, const std::string& name, const Spec& expected) {
+// A copy there, whatever device x is on.
+Tensor copy_on(Device device, const Tensor& x) {
+    return x.device() == device ? x.clone() : x.to(device);
+}
+
+// Entries are on the CPU, wherever `like` is.
+const Tensor& entry(const NamedTensors& state, const std::string& name, const Spec& like) {
+    const Spec expected{like.shape, like.dtype, kCpu};
     auto found = std::find_if(state.begin(), state.end(), [&](const auto& e) { return e.name == name; });
     if (found == state.end())
         throw FormatError("restore", str("expected key ", name, " ", expected, ", got none"));
@@ -96,7 +103,7 @@ NamedTensors Optimizer::state() const {
     for (const Slot& slot : slots_)
         for (std::size_t i = 0; i < slot.moments.size(); ++i)
             result.push_back(
-                {str("optimizer.", moment_names_[i], ".", slot.weight.name), slot.moments[i].clone()});
+                {str("optimizer.", moment_names_[i], ".", slot.weight.name), copy_on(kCpu, slot.moments[i])});
     return result;
 }
 
@@ -106,11 +113,12 @@ void Optimizer::restore(const NamedTensors& state) {
     if (steps < 0) throw FormatError("restore", str("expected 0 steps or more, got ", steps));
     require_rate("learning rate", lr);
     std::vector<Tensors> moments(slots_.size());
-    for (std::size_t i = 0; i < slots_.size() && steps > 0; ++i)
+    for (std::size_t i = 0; i < slots_.size() && steps > 0; ++i) {
+        const Spec& spec = slots_[i].weight.parameter->value.spec();
         for (const std::string& moment : moment_names_)
-            moments[i].push_back(entry(state, str("optimizer.", moment, ".", slots_[i].weight.name),
-                                       slots_[i].weight.parameter->value.spec())
-                                     .clone());
+            moments[i].push_back(copy_on(
+                spec.device, entry(state, str("optimizer.", moment, ".", slots_[i].weight.name), spec)));
+    }
     for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].moments = std::move(moments[i]);
     steps_ = steps;
     lr_ = lr;
@@ -142,15 +150,38 @@ void Adam::update(Slot& slot, int64_t step, double lr, const Tensor& g) {
 AdamW::AdamW(const Module& model, AdamOptions options, const ParameterGroups& groups)
     : Adam(model, (options.decoupled = true, options), groups) {}
 
+namespace {
+
+// The elements of scalars, those of a device fetched together, so that it is waited for once.
+std::vector<double> numbers_of(const Tensors& scalars) {
+    std::vector<double> numbers;
+    const bool together = !scalars.empty() && scalars[0].device() != kCpu &&
+                          std::all_of(scalars.begin(), scalars.end(),
+                                      [&](const Tensor& x) { return x.spec() == scalars[0].spec(); });
+    if (!together) {
+        for (const Tensor& x : scalars) numbers.push_back(x.item());
+        return numbers;
+    }
+    const auto count = static_cast<int64_t>(scalars.size());
+    Tensor all(Spec{{count}, scalars[0].dtype(), scalars[0].device()});
+    for (int64_t i = 0; i < count; ++i) all.view({}, i).copy_from(scalars[static_cast<std::size_t>(i)]);
+    const Tensor here = all.to(kCpu);
+    for (int64_t i = 0; i < count; ++i) numbers.push_back(here.view({}, i).item());
+    return numbers;
+}
+
+}  // namespace
+
 ClippedGradients clip_by_norm(const Tensors& gradients, double max_norm) {
     require_rate("norm", max_norm);
     PauseTapes pause;
-    double squares = 0;
+    Tensors sums;
     for (const Tensor& g : gradients) {
-        Tensor sum(Spec{{}, g.dtype(), g.device()});
-        kernels::reduce(kernels::Reduction::sum_of_squares, g, kernels::all_axes(g.shape()), sum);
-        squares += sum.item();
+        sums.emplace_back(Spec{{}, g.dtype(), g.device()});
+        kernels::reduce(kernels::Reduction::sum_of_squares, g, kernels::all_axes(g.shape()), sums.back());
     }
+    double squares = 0;
+    for (double sum : numbers_of(sums)) squares += sum;
     ClippedGradients result{gradients, std::sqrt(squares)};
     if (std::isfinite(result.norm) && result.norm > max_norm)
         for (Tensor& g : result.gradients) g = g * (max_norm / result.norm);
@@ -195,7 +226,7 @@ void WeightAverage::swap() {
 NamedTensors WeightAverage::state() const {
     NamedTensors result{{"average.updates", Tensor::scalar(static_cast<double>(updates_), Dtype::i64)}};
     for (std::size_t i = 0; i < averages_.size(); ++i)
-        result.push_back({"average." + parameters_[i].name, averages_[i].clone()});
+        result.push_back({"average." + parameters_[i].name, copy_on(kCpu, averages_[i])});
     return result;
 }
 
@@ -203,8 +234,10 @@ void WeightAverage::restore(const NamedTensors& state) {
     const int64_t updates = entry(state, "average.updates", {{}, Dtype::i64, kCpu}).data<int64_t>()[0];
     if (updates < 0) throw FormatError("restore", str("expected 0 updates or more, got ", updates));
     Tensors averages;
-    for (const NamedParameter& named : parameters_)
-        averages.push_back(entry(state, "average." + named.name, named.parameter->value.spec()).clone());
+    for (const NamedParameter& named : parameters_) {
+        const Spec& spec = named.parameter->value.spec();
+        averages.push_back(copy_on(spec.device, entry(state, "average." + named.name, spec)));
+    }
     averages_ = std::move(averages);
     updates_ = updates;
 }

@@ -8,10 +8,11 @@
 namespace microtome {
 namespace {
 
-Tensor channel_row(const std::vector<double>& values, Dtype dtype) {
-    return visit_floating("preprocess", dtype, [&]<class T>() {
+Tensor channel_row(const std::vector<double>& values, const Tensor& x) {
+    return visit_floating("preprocess", x.dtype(), [&]<class T>() {
         return Tensor::of(std::vector<T>(values.begin(), values.end()),
-                          Shape{static_cast<int64_t>(values.size())});
+                          Shape{static_cast<int64_t>(values.size())})
+            .to(x.device());
     });
 }
 
@@ -56,7 +57,7 @@ Tensor Preprocess::forward(const Tensor& x, const Pass&) {
                                            "), got ", x.spec()));
     Tensor sized = same_size ? x : resize_bilinear(x, o.height, o.width);
     if (scale_.empty()) return sized;
-    return multiply_add(sized, channel_row(scale_, x.dtype()), channel_row(shift_, x.dtype()));
+    return multiply_add(sized, channel_row(scale_, x), channel_row(shift_, x));
 }
 
 }  // namespace microtome

@@ -225,6 +225,7 @@ std::optional<TrainedModel> train_stage(const StudyRun& run, const std::string& 
     if (!init.empty()) given = read_given_weights(init);
     if (exists(model_path) && exists(checkpoint)) {
         result->loaded = load_model(model_path);
+        result->loaded.model->to(run.options.device);
         const std::map<std::string, std::string>& record = result->loaded.card.training;
         const auto before = record.find("init_hash");
         if ((before == record.end() ? "" : before->second) != (given ? hex(given->hash) : ""))
@@ -256,6 +257,7 @@ std::optional<TrainedModel> train_stage(const StudyRun& run, const std::string& 
         result->recipe["init_hash"] = hex(given->hash);
     }
     freeze(*model, recipe);
+    model->to(run.options.device);
 
     Loader train(*run.data, run.split.train,
                  {.batch = recipe.batch,

@@ -343,6 +343,9 @@ StudyOutcome Study::run() {
                                 malignant_classes(run_.data->classes(), run_.preset.data.malignant),
                                 evaluation.logits, evaluation.labels);
     }
+    // The rest looks at models layer by layer, or is code of others.
+    for (ModelFindings& model : findings_.models)
+        if (model.trained.loaded.model) model.trained.loaded.model->to(kCpu);
     if (!run_.preset.published.empty()) {
         std::optional<NotebookFindings> notebook = run_.preset.published == "cervix"
                                                        ? cervix_stage(run_, *baseline_)

@@ -25,6 +25,7 @@ struct StudyOptions {
     std::string out;        // the folder
     std::string init{};     // weights for the baseline to begin with, in place of the preset's
     std::string command{};  // as it was typed, for the report
+    Device device = kCpu;   // where models calculate; what published code is compared with, on the CPU
     int threads = 0;        // that read images; 0: as many as calculate
     ProgressOptions progress{.quiet = true};
     std::ostream* log = nullptr;  // for a line or two about each stage

@@ -3,7 +3,6 @@
 #include "base/error.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace microtome {
 namespace {
@@ -26,12 +25,10 @@ Tensor rows(const Tensor& x, int64_t first, int64_t last) {
 
 Tensor rows(const Tensor& x, const std::vector<int64_t>& places) {
     Tensor result(Spec{x.shape().with(0, static_cast<int64_t>(places.size())), x.dtype(), x.device()});
-    const std::size_t bytes = x.elements() == 0 ? 0 : x.spec().bytes() / x.size(0);
-    std::byte* to = result.mutable_raw();
-    for (int64_t place : places) {
-        std::memcpy(to, x.raw() + place * bytes, bytes);
-        to += bytes;
-    }
+    const int64_t row = x.elements() == 0 ? 0 : x.elements() / x.size(0);
+    const Shape one = x.shape().with(0, 1);
+    for (std::size_t i = 0; i < places.size(); ++i)
+        result.view(one, static_cast<int64_t>(i) * row).copy_from(x.view(one, places[i] * row));
     return result;
 }
 
@@ -58,6 +55,10 @@ Batch select(const Batch& batch, const std::vector<int64_t>& places) {
     if (batch.targets.defined()) result.targets = rows(batch.targets, places);
     for (int64_t place : places) result.ids.push_back(batch.ids.empty() ? place : batch.ids[place]);
     return result;
+}
+
+Batch to(const Batch& batch, Device device) {
+    return {batch.images.to(device), batch.targets.to(device), batch.ids};
 }
 
 MemoryBatches::MemoryBatches(Batch all, int64_t size) : all_(std::move(all)), size_(size) {

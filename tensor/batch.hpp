@@ -51,5 +51,7 @@ class MemoryBatches : public BatchSource {
 Batch slice(const Batch& batch, int64_t first, int64_t last);
 // The images at these places, copied.
 Batch select(const Batch& batch, const std::vector<int64_t>& places);
+// Images and targets on that device; themselves where they are there already.
+Batch to(const Batch& batch, Device device);
 
 }  // namespace microtome

@@ -6,8 +6,10 @@
 
 namespace microtome {
 
-// Equal for identical() tensors, on every little-endian machine. Throws as Tensor::data() does.
-inline uint64_t hash_of(const Tensor& tensor) {
+// Equal for identical() tensors, on every little-endian machine and every device. Throws as Tensor::data()
+// does.
+inline uint64_t hash_of(const Tensor& given) {
+    const Tensor tensor = given.to(kCpu);
     return visit_dtype(tensor.dtype(), [&]<class T>() {
         uint64_t hash = hash_bytes(str(tensor.spec()));
         return hash_bytes(std::as_bytes(tensor.data<T>()), hash);

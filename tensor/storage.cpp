@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "tensor/cuda/backend.hpp"
+#include "tensor/out_of_memory.hpp"
 
 #include <bit>
 #include <map>
@@ -114,11 +115,11 @@ class CachingAllocator {
     }
 
     [[noreturn]] void refuse(std::size_t bytes) const {
-        throw DeviceError("memory",
-                          str("expected ", bytes, " more bytes on the ", device_,
-                              ", which has too little left; tensors hold ", use_.current, " bytes, and ",
-                              use_.cached, " are kept for reuse"),
-                          "a smaller batch needs less");
+        throw OutOfMemoryError("memory",
+                               str("expected ", bytes, " more bytes on the ", device_,
+                                   ", which has too little left; tensors hold ", use_.current, " bytes, and ",
+                                   use_.cached, " are kept for reuse"),
+                               "a smaller batch needs less");
     }
 
     const Device device_;

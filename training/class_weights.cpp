@@ -47,7 +47,8 @@ Objective class_weighted(Objective objective, std::vector<double> weights) {
             throw ShapeError("class weights", str("expected a class for each of the losses ", losses,
                                                   ", got ", batch.targets));
         Tensor factors = Tensor::zeros(losses.shape(), losses.dtype());
-        const std::span<const int64_t> labels = batch.targets.data<int64_t>();
+        const Tensor targets = batch.targets.to(kCpu);
+        const std::span<const int64_t> labels = targets.data<int64_t>();
         for (std::size_t i = 0; i < labels.size(); ++i) {
             const double weight = weights.at(static_cast<std::size_t>(labels[i]));
             if (losses.dtype() == Dtype::f64)
@@ -55,7 +56,7 @@ Objective class_weighted(Objective objective, std::vector<double> weights) {
             else
                 factors.mutable_data<float>()[i] = static_cast<float>(weight);
         }
-        return losses * factors;
+        return losses * factors.to(losses.device());
     };
 }
 

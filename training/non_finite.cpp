@@ -29,8 +29,9 @@ class FirstNonFinite : public OpObserver {
 
 }  // namespace
 
-int64_t count_non_finite(const Tensor& x) {
-    if (!x.defined() || x.is_abstract()) return 0;
+int64_t count_non_finite(const Tensor& given) {
+    if (!given.defined() || given.is_abstract()) return 0;
+    const Tensor x = given.to(kCpu);
     int64_t count = 0;
     if (x.dtype() == Dtype::f32)
         for (float value : x.data<float>()) count += !std::isfinite(value);

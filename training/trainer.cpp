@@ -5,6 +5,7 @@
 #include "autograd/ops/shaping.hpp"
 #include "autograd/tape.hpp"
 #include "base/interrupt.hpp"
+#include "tensor/out_of_memory.hpp"
 #include "training/checkpoint.hpp"
 
 #include <algorithm>
@@ -57,14 +58,15 @@ class WatchedPass {
 // The index of the first largest element of each row.
 int64_t count_correct(const Tensor& logits, const Tensor& labels) {
     PauseTapes pause;
-    const Tensor predicted = argmax(logits, 1);
-    const auto p = predicted.data<int64_t>(), t = labels.data<int64_t>();
+    const Tensor predicted = argmax(logits, 1).to(kCpu), here = labels.to(kCpu);
+    const auto p = predicted.data<int64_t>(), t = here.data<int64_t>();
     return std::inner_product(p.begin(), p.end(), t.begin(), int64_t{0}, std::plus<>(), std::equal_to<>());
 }
 
 // Adds a batch to the counts.
 template <class Counts>
-void count(Counts& counts, const Batch& batch, const Tensor& losses, const Tensor& logits) {
+void count(Counts& counts, const Batch& batch, const Tensor& losses_there, const Tensor& logits) {
+    const Tensor losses = losses_there.to(kCpu);
     const int64_t n = batch.images.size(0);
     counts.images += n;
     for (int64_t i = 0; i < n; ++i)
@@ -116,9 +118,9 @@ Scores score(Module& model, BatchSource& source, const Objective& objective,
     source.start(0);
     while (std::optional<Batch> batch = source.next()) {
         WatchedPass watched(model, 0, 0, batch->ids);
-        const Tensor losses = losses_of(objective, model, *batch, watched.pass);
+        const Tensor losses = losses_of(objective, model, to(*batch, model.device()), watched.pass);
         count(scores, *batch, losses, watched.logits);
-        if (seen && !seen(*batch, watched.logits)) break;
+        if (seen && !seen(*batch, watched.logits.to(kCpu))) break;
     }
     if (scores.images > 0) scores.loss /= static_cast<double>(scores.images);
     return scores;
@@ -263,7 +265,7 @@ class Trainer::Run {
         train_.start(progress_.epoch);
         for (int64_t i = 0; i < progress_.batch; ++i) train_.next();  // used up before an interruption
         while (std::optional<Batch> batch = train_.next()) {
-            const bool done = step(*batch);
+            const bool done = step_in_memory(*batch);
             if (!done || interrupted()) {
                 pause_clock();
                 return false;
@@ -298,13 +300,32 @@ class Trainer::Run {
         return !interrupted() || finished_;
     }
 
+    // The same step. Where memory runs out, weights may have moved, and the checkpoint is what stays.
+    bool step_in_memory(const Batch& batch) {
+        try {
+            return step(batch);
+        } catch (const OutOfMemoryError& error) {
+            const int64_t images = batch.images.size(0);
+            const bool saved = !options_.checkpoint.empty() && std::filesystem::exists(options_.checkpoint);
+            throw OutOfMemoryError(
+                "training",
+                str("epoch ", progress_.epoch + 1, ", step ", progress_.step, ", a batch of ", images,
+                    images == 1 ? " image: " : " images: ", error.what()),
+                str(images > 1 ? str("begin anew with a batch of ", images / 2)
+                               : "a smaller model needs less",
+                    saved ? str("; or, where there is more memory, resume: the checkpoint of epoch ",
+                                history_.size(), " is as it was")
+                          : ""));
+        }
+    }
+
     // False when it was interrupted before the weights moved.
     bool step(const Batch& given) {
         const int64_t step = progress_.step;
         if (options_.schedule)
             optimizer_.set_learning_rate(
                 options_.schedule(options_.schedule_by_epoch ? progress_.epoch : step));
-        const Batch batch = options_.craft ? craft(given, step) : given;
+        const Batch batch = to(options_.craft ? craft(given, step) : given, model_.device());
         // An attack that was interrupted may have returned early, and then the step would be another one.
         if (options_.craft && interrupted()) return false;
 
@@ -317,15 +338,18 @@ class Trainer::Run {
             tape.watch(weights);
             const Tensor losses = losses_of(options_.objective, model_, batch, watched.pass);
             const Tensor loss = mean(losses);
-            if (!std::isfinite(loss.item())) explain(batch, losses, {});
+            // What the host looks at is fetched here, when a GPU has the whole backward pass before it and
+            // the step of the optimizer still to come, during which the next batch is read.
+            Tensors gradients = tape.gradient(loss, weights, Tape::After::release);
+            last_loss_ = loss.item();
+            if (!std::isfinite(last_loss_)) explain(batch, losses, {});
             ClippedGradients clipped = clip_by_norm(
-                tape.gradient(loss, weights, Tape::After::release),
+                std::move(gradients),
                 options_.clip_norm > 0 ? options_.clip_norm : std::numeric_limits<double>::max());
             if (!std::isfinite(clipped.norm)) explain(batch, losses, clipped.gradients);
             gradient_norm = clipped.norm;
-            optimizer_.step(clipped.gradients);
             count(progress_, batch, losses, watched.logits);
-            last_loss_ = loss.item();
+            optimizer_.step(clipped.gradients);
         }
         model_.eval();
         if (average_) average_->update();

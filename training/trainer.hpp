@@ -97,10 +97,11 @@ class Trainer {
         return result;
     }
 
-    // Trains. The model ends in eval mode with the last weights, their average, or what a callback made of
-    // it. An interruption (base/interrupt.hpp; the caller holds the guard) lets the step finish and saves.
-    // Throws NonFiniteError for a loss or gradient that is NaN or infinite, OptionsError when the checkpoint
-    // is of a training that was told something else, IoError, FormatError.
+    // Trains, on the model's device (Module::to() before the optimizer is made); a training goes on from its
+    // checkpoint on any. The model ends in eval mode with the last weights, their average, or what a callback
+    // made of it. An interruption (base/interrupt.hpp; the caller holds the guard) lets the step finish and
+    // saves. Throws NonFiniteError for a loss or gradient that is NaN or infinite, OptionsError when the
+    // checkpoint is of a training that was told something else, IoError, FormatError.
     TrainingResult run(BatchSource& train, BatchSource* validation = nullptr);
 
   private:
