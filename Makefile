@@ -26,7 +26,7 @@ clang := clang libclang-rt-14-dev libomp-dev
 arm := g++-aarch64-linux-gnu qemu-user-static zlib1g-dev:arm64 libtomlplusplus-dev:arm64 libgomp1:arm64
 
 .DEFAULT_GOAL := all
-.PHONY: all help demo test test-clang arm bench asan tsan fuzz mutants format format-check install clean
+.PHONY: all help demo test test-clang arm bench asan tsan gpu-check fuzz mutants format format-check install clean
 
 all: ## build the library and the program, build/microtome
 	@$(call need,$(packages))
@@ -67,6 +67,12 @@ tsan: export TSAN_OPTIONS := ignore_noninstrumented_modules=1 allocator_may_retu
 tsan: ## the same tests under the thread sanitizer (clang and libomp: gcc's OpenMP gives false reports)
 	@$(call need,$(packages) $(clang))
 	@$(call check,tsan)
+
+gpu-check: ## everything that needs a GPU, within ten minutes: tests, sanitizers, speed; writes build/gpu-check.md
+	@$(call need,$(packages))
+	@$(configure)
+	@cmake --build $(build) -j $(JOBS)
+	@tests/gpu/check $(build)
 
 fuzz: ## hand broken files to every reader, FUZZ_SECONDS each; ARGS: which of safetensors pth npz idx images presets
 	@$(call need,$(packages) $(clang))

@@ -26,7 +26,8 @@ void project(const Ball& ball, const Tensor& origin, Tensor& images) {
 void GradientStep::require_finite(const Tensor& gradient, std::string_view attack,
                                   std::span<const int64_t> ids, int64_t step) {
     const int64_t n = gradient.size(0);
-    if (!sums_.defined() || sums_.size(0) != n) sums_ = Tensor(Spec{Shape{n, 1, 1, 1}});
+    const Spec spec{{n, 1, 1, 1}, Dtype::f32, gradient.device()};
+    if (!sums_.defined() || !(sums_.spec() == spec)) sums_ = Tensor(spec);
     kernels::reduce(kernels::Reduction::sum_of_absolutes, gradient,
                     kernels::axis_mask(gradient.shape(), {1, 2, 3}), sums_);
     const int64_t size = gradient.elements() / n;

@@ -58,6 +58,10 @@ TEST_CASE("wrong use is status 2 and says what would be right", "[apps]") {
     CHECK_THAT(mistyped.output, Contains("Did you mean bench?"));
     CHECK(microtome_command("bench --suite xyzzy").status == 2);
     CHECK(microtome_command("bench --threads 0").status == 2);
+    CHECK(microtome_command("bench --device xyzzy").status == 2);
+    const Outcome missing = microtome_command("bench --device cuda:99");
+    CHECK(missing.status == 4);
+    CHECK_THAT(missing.output, Contains("[device] expected") && Contains("HINT"));
     Outcome isa = microtome_command("bench", "MICROTOME_ISA=xyzzy");
     CHECK(isa.status == 2);
     CHECK_THAT(isa.output, Contains("[MICROTOME_ISA]") && Contains("'xyzzy'"));
@@ -68,7 +72,7 @@ TEST_CASE("the first line says what calculates, and a machine that fails is stat
     const std::string doomed = "bench --threads 2 --json /nowhere/rows.json";
     Outcome loud = microtome_command(doomed, "MICROTOME_ISA=reference");
     CHECK(loud.status == 4);
-    CHECK_THAT(loud.output, Catch::StartsWith(str("microtome ", kVersion, "  reference  2 threads  cpu\n")));
+    CHECK_THAT(loud.output, Catch::StartsWith(str("microtome ", kVersion, "  reference  2 threads  cpu")));
     CHECK_THAT(loud.output, Contains("[/nowhere/rows.json]") && Contains("HINT"));
     Outcome quiet = microtome_command(doomed + " --quiet");
     CHECK(quiet.status == 4);

@@ -24,7 +24,7 @@ Fault fault;
 
 void* allocate(int, std::size_t bytes) {
     std::lock_guard lock(mutex);
-    if (bytes > limit - held) return nullptr;
+    if (held > limit || bytes > limit - held) return nullptr;
     auto* memory =
         static_cast<std::byte*>(operator new (bytes + 2 * kFence, std::align_val_t{64}, std::nothrow));
     if (memory == nullptr) return nullptr;
@@ -74,6 +74,11 @@ const Backend emulated_backend{
 
 }  // namespace
 
+EmulatedDevice::EmulatedDevice() : EmulatedDevice(std::size_t{1} << 30) {
+    install(nullptr);
+    if (backend() == nullptr || backend()->device_count() == 0) install(&emulated_backend);
+}
+
 EmulatedDevice::EmulatedDevice(std::size_t memory) {
     limit = memory;
     install(&emulated_backend);
@@ -81,6 +86,10 @@ EmulatedDevice::EmulatedDevice(std::size_t memory) {
 
 EmulatedDevice::~EmulatedDevice() {
     install(nullptr);
+}
+
+void EmulatedDevice::limit_memory(std::size_t bytes) {
+    limit = bytes;
 }
 
 int EmulatedDevice::overruns() {

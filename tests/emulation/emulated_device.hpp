@@ -1,4 +1,5 @@
-// cuda:0 on the CPU: the kernels of tensor/cuda compiled as C++, and run by the emulator.
+// cuda:0 for tests: a GPU where there is one, else the CPU, where the kernels of tensor/cuda, compiled as
+// C++, are run by the emulator.
 #pragma once
 
 #include "tensor/device.hpp"
@@ -12,11 +13,15 @@ inline constexpr Device kCuda{Device::Kind::cuda, 0};
 // There is a device cuda:0 as long as this exists.
 class EmulatedDevice {
   public:
-    explicit EmulatedDevice(std::size_t memory = std::size_t{1} << 30);
+    EmulatedDevice();
+    // Always emulated, with so much memory.
+    explicit EmulatedDevice(std::size_t memory);
     ~EmulatedDevice();
     EmulatedDevice(const EmulatedDevice&) = delete;
     EmulatedDevice& operator=(const EmulatedDevice&) = delete;
 
+    // What the emulated one has from now on; less than is held is full.
+    static void limit_memory(std::size_t bytes);
     // How many blocks of its memory were found written to beside their ends when they were freed.
     static int overruns();
 };
