@@ -178,7 +178,7 @@ TEST_CASE("an epsilon survives being a setting", "[preset]") {
 TEST_CASE("the presets that come with the program can be read", "[preset]") {
     for (const char* name :
          {"demo", "lc25000", "lc25000-published", "cervix", "cervix-published", "architectures"}) {
-        const Preset preset = read_preset(std::string(MICROTOME_SOURCE) + "/presets/" + name + ".toml");
+        const Preset preset = read_preset(str(MICROTOME_SOURCE "/presets/", name, ".toml"));
         CHECK_FALSE(preset.attacks.empty());
         CHECK_FALSE(preset.asked.empty());
         CHECK_FALSE(preset.limits.empty());
