@@ -58,7 +58,7 @@ std::vector<CoverageCell> coverage_of(const OpInfo& op) {
     for (const Column& column : columns()) {
         CoverageCell cell;
         if (column.title == "CPU = CUDA") {
-            cell.hole = "no GPU build";
+            cell.hole = "the tests compare on an emulated device; no GPU has run it";
         } else if (column.title == "mutation") {
             cell.tried = static_cast<int>(mutations_of(op, set).size());
             if (op.vjp == nullptr) cell.hole = "no gradient to break";
