@@ -33,7 +33,7 @@ all: ## build the library and the program, build/microtome
 	@$(configure)
 	@cmake --build $(build) -j $(JOBS) --target microtome_program
 
-demo: all ## a study of the built-in tissue in under three minutes: train, attack, harden, report
+demo: all ## a study of the built-in tissue, half a minute once built: train, attack, harden, report
 	@$(build)/microtome study presets/demo.toml --out $(build)/demo $(ARGS)
 	@echo "open $(build)/demo/report.html in a browser"
 

@@ -1,7 +1,6 @@
 #include "autograd/batch_plan.hpp"
 
-#include "autograd/plan/graph.hpp"
-#include "autograd/tape.hpp"
+#include "autograd/plan/traced_classifier.hpp"
 
 #include <algorithm>
 #include <map>
@@ -11,40 +10,28 @@ namespace {
 
 constexpr std::size_t kMostPrograms = 16;  // sizes of batches whose traces are kept
 
-enum Phase { kForward = 0, kBackward = 1 };
+using plan::kBackward, plan::kForward, plan::Phase;
 
 // The model and its backward pass for a number of images.
-struct Program {
-    plan::Graph graph;
-    plan::Placement placement;
-    std::vector<int> inputs;
-    std::vector<char> read;  // by input, whether a step reads it
-    int dlogits = -1, logits = -1, gradient = -1;
-    Tensors bound;  // the values in the plan's memory; empty: not yet, or that memory has moved
+struct Program : plan::ClassifierTrace {
+    plan::Placement placement{};
+    std::vector<char> read{};  // by input, whether a step reads it
+    Tensors bound{};           // the values in the plan's memory; empty: not yet, or that memory has moved
 };
-
-Spec of_images(Spec one, int64_t n) {
-    one.shape = one.shape.with(0, n);
-    return one;
-}
 
 }  // namespace
 
 class BatchPlan::Implementation {
   public:
     Implementation(const Spec& image, const Specs& per_image, const Specs& shared, Model model)
-        : per_image_(per_image), shared_(shared), model_(std::move(model)) {
-        per_image_.insert(per_image_.begin(), image);
-        for (const Spec& spec : per_image_)
-            if (spec.shape.rank() < 1 || spec.shape[0] != 1)
-                throw ShapeError("batch plan", str("expected the spec of one image, (1, ...), got ", spec));
+        : classifier_("batch plan", image, per_image, shared, std::move(model)) {
         program(1);
     }
 
     Tensor logits(const Tensors& inputs) {
-        require_inputs(inputs);
+        classifier_.require_inputs(inputs, plan::TracedClassifier::Devices::any);
         last_ = nullptr;
-        require_current();
+        classifier_.require_current(is_current());
         Program& now = bound_program(inputs[0].size(0));
         for (std::size_t i = 0; i < inputs.size(); ++i)
             if (now.read[i]) now.bound[now.inputs[i]].copy_from(inputs[i]);
@@ -58,7 +45,7 @@ class BatchPlan::Implementation {
         const Spec& wanted = last_->graph.spec(last_->dlogits);
         if (!dlogits.defined() || !(dlogits.spec() == wanted))
             throw ShapeError("batch plan", str("expected dlogits ", wanted, ", got ", dlogits));
-        require_current();
+        classifier_.require_current(is_current());
         last_->bound[last_->dlogits].copy_from(dlogits);
         run(*last_, kBackward);
         return last_->bound[last_->gradient].clone();
@@ -66,8 +53,7 @@ class BatchPlan::Implementation {
 
     bool is_current() const {
         for (const auto& [n, program] : programs_)
-            for (const plan::Constant& constant : program.graph.constants)
-                if (constant.tensor.version() != constant.version) return false;
+            if (!plan::constants_are_current(program.graph)) return false;
         return true;
     }
 
@@ -79,29 +65,7 @@ class BatchPlan::Implementation {
     }
 
     Program trace(int64_t n) const {
-        Program result;
-        plan::Tracer tracer;
-        Tensors inputs;
-        for (const Spec& spec : per_image_) inputs.push_back(Tensor::abstract(of_images(spec, n)));
-        for (const Spec& spec : shared_) inputs.push_back(Tensor::abstract(spec));
-        for (const Tensor& input : inputs) result.inputs.push_back(tracer.value(input));
-        {
-            ObserveOps observe(tracer);
-            Tape tape;
-            tape.watch(inputs[0]);
-            const Tensor logits = model_(inputs);
-            if (!logits.defined() || logits.rank() != 2 || logits.size(0) != n)
-                throw ShapeError("batch plan", str("expected logits (", n, ", classes) of a model of ", n,
-                                                   " images, got ", logits));
-            tracer.next_phase();
-            const Tensor dlogits = Tensor::abstract(logits.spec());
-            result.dlogits = tracer.value(dlogits);
-            result.logits = tracer.value(logits);
-            result.gradient = tracer.value(tape.vjp({logits}, {dlogits}, {inputs[0]})[0]);
-        }
-        std::vector<int> all = result.inputs;
-        all.push_back(result.dlogits);
-        result.graph = tracer.finish(all, {result.logits, result.gradient});
+        Program result{classifier_.trace(n)};
         result.placement = plan::place(result.graph, {});
         for (int v : result.inputs)
             result.read.push_back(std::any_of(
@@ -128,7 +92,7 @@ class BatchPlan::Implementation {
     void grow(Tensor& block, std::size_t bytes) const {
         if (block.defined() && bytes_of(block) >= bytes) return;
         block = {};  // first, so that both need not fit
-        block = Tensor(Spec{{static_cast<int64_t>(bytes)}, Dtype::u8, per_image_[0].device});
+        block = Tensor(Spec{{static_cast<int64_t>(bytes)}, Dtype::u8, classifier_.device()});
     }
 
     static void run(Program& program, Phase phase) {
@@ -136,30 +100,7 @@ class BatchPlan::Implementation {
         plan::run_phase(program.graph, phase, program.bound, context);
     }
 
-    void require_inputs(const Tensors& inputs) const {
-        if (inputs.size() != per_image_.size() + shared_.size())
-            throw ShapeError("batch plan", str("expected ", per_image_.size() + shared_.size(),
-                                               " inputs, got ", inputs.size()));
-        for (std::size_t i = 0; i < inputs.size(); ++i) {
-            const bool one = i < per_image_.size();
-            if (!inputs[i].defined() || (one && inputs[i].rank() == 0))
-                throw ShapeError("batch plan", str("expected input ", i, " of images, got ", inputs[i]));
-            const Spec wanted =
-                one ? of_images(per_image_[i], inputs[0].size(0)) : shared_[i - per_image_.size()];
-            if (inputs[i].dtype() != wanted.dtype || !(inputs[i].shape() == wanted.shape))
-                throw ShapeError("batch plan",
-                                 str("expected ", wanted, " as input ", i, ", got ", inputs[i]));
-        }
-    }
-
-    void require_current() const {
-        if (!is_current())
-            throw TapeError("batch plan", "a weight that the plan was made with was written to since",
-                            "make another after changing weights");
-    }
-
-    Specs per_image_, shared_;
-    Model model_;
+    plan::TracedClassifier classifier_;
     std::map<int64_t, Program> programs_;  // by number of images
     Tensor arena_, kept_;                  // that all of them use
     Program* last_ = nullptr;              // whose logits were asked for

@@ -3,7 +3,7 @@
 #include "autograd/plan/fuse.hpp"
 #include "autograd/plan/graph.hpp"
 #include "autograd/plan/print.hpp"
-#include "autograd/tape.hpp"
+#include "autograd/plan/traced_classifier.hpp"
 #include "tensor/cpu/isa.hpp"
 #include "tensor/cpu/parallel.hpp"
 
@@ -15,21 +15,13 @@
 namespace microtome {
 namespace {
 
+using plan::kBackward, plan::kForward, plan::Phase;
+
 // The model and its backward pass for a number of images.
-struct Program {
-    plan::Graph graph;
-    plan::Placement placement;
-    std::vector<int> inputs;  // then dlogits
-    int dlogits = -1, logits = -1, gradient = -1;
+struct Program : plan::ClassifierTrace {
+    plan::Placement placement{};
     bool reads_images_again = false;  // in the second phase
 };
-
-enum Phase { kForward = 0, kBackward = 1 };
-
-Spec of_images(Spec one, int64_t n) {
-    one.shape = one.shape.with(0, n);
-    return one;
-}
 
 // Row `begin` of the first axis on, n of them: the same memory.
 Tensor rows(const Tensor& all, int64_t begin, int64_t n) {
@@ -43,15 +35,9 @@ class ImagePlan::Implementation {
   public:
     Implementation(const Spec& image, const Specs& per_image, const Specs& shared, Model model,
                    const ImagePlanOptions& options)
-        : per_image_(per_image),
-          shared_(shared),
-          model_(std::move(model)),
+        : classifier_("image plan", image, per_image, shared, std::move(model)),
           options_(options),
           isa_(cpu::active_isa()) {
-        per_image_.insert(per_image_.begin(), image);
-        for (const Spec& spec : per_image_)
-            if (spec.shape.rank() < 1 || spec.shape[0] != 1)
-                throw ShapeError("image plan", str("expected the spec of one image, (1, ...), got ", spec));
         images_at_once_ = options.images_at_once;
         if (images_at_once_ < 0)
             throw OptionsError("image plan", str("expected images_at_once of 1 or more, or 0, got ",
@@ -61,14 +47,14 @@ class ImagePlan::Implementation {
     }
 
     Tensor logits(const Tensors& inputs) {
-        require_inputs(inputs);
+        classifier_.require_inputs(inputs);
         images_ = -1;
-        require_current();
+        classifier_.require_current(is_current());
         inputs_ = inputs;
         input_version_ = inputs[0].version();
         const int64_t n = inputs[0].size(0);
         const Program& whole = program(images_at_once_);
-        Tensor result(of_images(whole.graph.spec(whole.logits), n));
+        Tensor result(plan::of_images(whole.graph.spec(whole.logits), n));
         make_room(n);
         run(kForward, n, Tensor(), result);
         images_ = n;
@@ -80,7 +66,7 @@ class ImagePlan::Implementation {
         if (images_ < 0) throw TapeError("image plan", "expected logits() before vjp()");
         if (!dlogits.defined() || !(dlogits.spec() == logits_spec_))
             throw ShapeError("image plan", str("expected dlogits ", logits_spec_, ", got ", dlogits));
-        require_current();
+        classifier_.require_current(is_current());
         if (program(images_at_once_).reads_images_again && inputs_[0].version() != input_version_)
             throw TapeError("image plan", "the images were written to between logits() and vjp()",
                             "give logits() a copy, or ask vjp() first");
@@ -92,8 +78,7 @@ class ImagePlan::Implementation {
     bool is_current() const {
         if (isa_ != cpu::active_isa()) return false;  // whose kernels packed the weights
         for (const auto& [n, program] : programs_)
-            for (const plan::Constant& constant : program.graph.constants)
-                if (constant.tensor.version() != constant.version) return false;
+            if (!plan::constants_are_current(program.graph)) return false;
         return true;
     }
 
@@ -121,7 +106,7 @@ class ImagePlan::Implementation {
     // Very many weights are worth a few images each time they are read; others leave the cache to the images.
     // VGG-16, with 30 times the bytes in weights, gains a tenth; ResNet-50, with 10 times, gains nothing.
     int64_t suggested_images() {
-        const Program one = place_outside(unfused(1));
+        const Program one = place_outside({classifier_.trace(1)});
         std::size_t constants = 0;
         for (const plan::Step& step : one.graph.steps)
             for (int v : step.inputs)
@@ -132,37 +117,10 @@ class ImagePlan::Implementation {
     }
 
     Program trace(int64_t n) {
-        Program result = unfused(n);
+        Program result{classifier_.trace(n)};
         if (!options_.exact) plan::fold_scales(result.graph, prepared_);
         plan::fuse(result.graph, options_.exact, prepared_);
         return place_outside(std::move(result));
-    }
-
-    Program unfused(int64_t n) const {
-        Program result;
-        plan::Tracer tracer;
-        Tensors inputs;
-        for (const Spec& spec : per_image_) inputs.push_back(Tensor::abstract(of_images(spec, n)));
-        for (const Spec& spec : shared_) inputs.push_back(Tensor::abstract(spec));
-        for (const Tensor& input : inputs) result.inputs.push_back(tracer.value(input));
-        {
-            ObserveOps observe(tracer);
-            Tape tape;
-            tape.watch(inputs[0]);
-            const Tensor logits = model_(inputs);
-            if (!logits.defined() || logits.rank() != 2 || logits.size(0) != n)
-                throw ShapeError("image plan", str("expected logits (", n, ", classes) of a model of ", n,
-                                                   " images, got ", logits));
-            tracer.next_phase();
-            const Tensor dlogits = Tensor::abstract(logits.spec());
-            result.dlogits = tracer.value(dlogits);
-            result.logits = tracer.value(logits);
-            result.gradient = tracer.value(tape.vjp({logits}, {dlogits}, {inputs[0]})[0]);
-        }
-        std::vector<int> all = result.inputs;
-        all.push_back(result.dlogits);
-        result.graph = tracer.finish(all, {result.logits, result.gradient});
-        return result;
     }
 
     // What the caller brings: inputs, and memory for the results if steps write them there.
@@ -188,28 +146,6 @@ class ImagePlan::Implementation {
             for (int output : step.outputs)
                 if (output == v) return step.op->view == nullptr;
         return false;
-    }
-
-    void require_inputs(const Tensors& inputs) const {
-        if (inputs.size() != per_image_.size() + shared_.size())
-            throw ShapeError("image plan", str("expected ", per_image_.size() + shared_.size(),
-                                               " inputs, got ", inputs.size()));
-        for (std::size_t i = 0; i < inputs.size(); ++i) {
-            const bool one = i < per_image_.size();
-            if (!inputs[i].defined() || (one && inputs[i].rank() == 0))
-                throw ShapeError("image plan", str("expected input ", i, " of images, got ", inputs[i]));
-            const Spec wanted =
-                one ? of_images(per_image_[i], inputs[0].size(0)) : shared_[i - per_image_.size()];
-            if (!(inputs[i].spec() == wanted))
-                throw ShapeError("image plan",
-                                 str("expected ", wanted, " as input ", i, ", got ", inputs[i]));
-        }
-    }
-
-    void require_current() const {
-        if (!is_current())
-            throw TapeError("image plan", "a weight that the plan was made with was written to since",
-                            "make another after changing weights");
     }
 
     // Memory for what is kept, for each portion of images; and programs for whole portions and the last.
@@ -270,7 +206,8 @@ class ImagePlan::Implementation {
         const int64_t count = program.graph.spec(program.inputs[0]).shape[0];
         Tensors outside(program.graph.values.size());
         for (std::size_t i = 0; i < program.inputs.size(); ++i)
-            outside[program.inputs[i]] = i < per_image_.size() ? rows(inputs_[i], begin, count) : inputs_[i];
+            outside[program.inputs[i]] =
+                classifier_.is_per_image(i) ? rows(inputs_[i], begin, count) : inputs_[i];
         if (dlogits.defined()) outside[program.dlogits] = rows(dlogits, begin, count);
         const int wanted = phase == kForward ? program.logits : program.gradient;
         Tensor target = rows(result, begin, count);
@@ -285,8 +222,7 @@ class ImagePlan::Implementation {
         if (!bound[wanted].shares_storage_with(target)) target.copy_from(bound[wanted]);
     }
 
-    Specs per_image_, shared_;
-    Model model_;
+    plan::TracedClassifier classifier_;
     ImagePlanOptions options_;
     cpu::Isa isa_;
     int64_t images_at_once_ = 0;
