@@ -37,6 +37,13 @@ class Planned {
     }
     Tensor logits(const Tensor& x) { return on_cpu_ ? on_cpu_->logits({x}) : on_gpu_->logits({x}); }
     Tensor vjp(const Tensor& dlogits) { return on_cpu_ ? on_cpu_->vjp(dlogits) : on_gpu_->vjp(dlogits); }
+    // Calls body(images, first) for parts of x as large as attacks ask about together.
+    template <class Body>
+    void for_parts(const Tensor& x, const Body& body) {
+        const int64_t n = x.size(0), each = x.elements() / n, part = on_cpu_ ? on_cpu_->suggested_batch() : n;
+        for (int64_t first = 0; first < n; first += part)
+            body(x.view(x.shape().with(0, std::min(part, n - first)), first * each), first);
+    }
 
   private:
     std::optional<ImagePlan> on_cpu_;
@@ -105,10 +112,10 @@ class StepBench {
     }
 
     // The gradient of the summed losses by the logits, as an attack gets it.
-    Tensor loss_gradient(const Tensor& logits) const {
+    static Tensor loss_gradient(const Tensor& logits, const Tensor& labels) {
         Tape tape;
         tape.watch(logits);
-        return tape.gradient(cross_entropy(logits, labels_), logits);
+        return tape.gradient(cross_entropy(logits, labels), logits);
     }
 
     void forward() {
@@ -117,7 +124,7 @@ class StepBench {
             "forward", forward_,
             [&] {
                 if (!made) made.emplace(*model_, x_.spec(), false);
-                made->logits(x_);
+                made->for_parts(x_, [&](const Tensor& x, int64_t) { made->logits(x); });
             },
             [&] { made.reset(); });
     }
@@ -127,7 +134,10 @@ class StepBench {
             name, 2 * forward_,
             [&] {
                 if (!made) made.emplace(*model_, x_.spec(), exact);
-                made->vjp(loss_gradient(made->logits(x_)));
+                made->for_parts(x_, [&](const Tensor& x, int64_t first) {
+                    const Tensor labels = labels_.view({x.size(0)}, first);
+                    made->vjp(loss_gradient(made->logits(x), labels));
+                });
             },
             [&] { made.reset(); });
     }

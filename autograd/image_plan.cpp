@@ -83,6 +83,13 @@ class ImagePlan::Implementation {
     }
 
     int64_t images_at_once() const { return images_at_once_; }
+    int64_t suggested_batch() const {
+        constexpr std::size_t kKept = std::size_t{32} << 20;
+        const std::size_t each = std::max<std::size_t>(whole().placement.kept_bytes, 1);
+        const auto threads = static_cast<int64_t>(thread_limit());
+        const auto portions = std::max(threads, static_cast<int64_t>(kKept / each) / threads * threads);
+        return std::max<int64_t>(2, portions * images_at_once_);
+    }
     const Program& whole() const { return programs_.at(images_at_once_); }
 
   private:
@@ -255,6 +262,9 @@ bool ImagePlan::is_current() const {
 }
 int64_t ImagePlan::images_at_once() const {
     return implementation_->images_at_once();
+}
+int64_t ImagePlan::suggested_batch() const {
+    return implementation_->suggested_batch();
 }
 std::size_t ImagePlan::arena_bytes() const {
     return implementation_->whole().placement.arena_bytes;

@@ -55,6 +55,9 @@ class ImagePlan {
     // Whether the weights are still those that the plan was made with.
     bool is_current() const;
     int64_t images_at_once() const;
+    // So many images are best asked about together: one for every thread and 2 at least, and more only while
+    // what is kept for vjp() stays below 32 MB. Beyond that a batch needs more memory and is no faster.
+    int64_t suggested_batch() const;
     std::size_t arena_bytes() const;  // of one thread
     std::size_t kept_bytes() const;   // between logits() and vjp(), for images_at_once()
     void print(std::ostream& out) const;

@@ -25,6 +25,7 @@ class WatchedClassifier : public Classifier {
     int64_t classes() const override { return inner_.classes(); }
     const ImageOptions& image() const override { return inner_.image(); }
     Device device() const override { return inner_.device(); }
+    int64_t suggested_batch(const Spec& images) override { return inner_.suggested_batch(images); }
     double batch_dependence() const { return batch_dependence_; }
 
   private:
@@ -126,7 +127,7 @@ class Evaluator {
             for (std::size_t i = 0; i < labels.size(); ++i)
                 batch.ids.push_back(result_.images() + static_cast<int64_t>(i));
         const double began = now();
-        const Tensor logits = classifier_.logits({.images = batch.images, .ids = batch.ids});
+        const Tensor logits = logits_alone(classifier_, {.images = batch.images, .ids = batch.ids});
         const double clean_seconds = now() - began;
         // Asked once, a model is in eval mode; from here on nothing about it may change.
         if (result_.labels.empty()) result_.model_before = classifier_.fingerprint();
@@ -192,12 +193,12 @@ class Evaluator {
         }
         pending.pictures = round_to_8_bits(adversarial, originals, threat);
 
-        const Tensor given_logits = classifier_.logits({.images = given.images, .ids = batch.ids});
-        const Tensor logits = classifier_.logits({.images = adversarial, .ids = batch.ids});
+        const Tensor given_logits = logits_alone(classifier_, {.images = given.images, .ids = batch.ids});
+        const Tensor logits = logits_alone(classifier_, {.images = adversarial, .ids = batch.ids});
         const std::vector<int64_t> given_classes = predictions_of(given_logits);
         const std::vector<int64_t> classes = predictions_of(logits);
-        const std::vector<int64_t> rounded =
-            predictions_of(classifier_.logits({.images = from_8_bits(pending.pictures), .ids = batch.ids}));
+        const std::vector<int64_t> rounded = predictions_of(
+            logits_alone(classifier_, {.images = from_8_bits(pending.pictures), .ids = batch.ids}));
         const std::vector<double> given_losses = losses_of(given_logits, labels);
         const std::vector<double> losses = losses_of(logits, labels);
         for (std::size_t i = 0; i < labels.size(); ++i)

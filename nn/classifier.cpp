@@ -31,6 +31,20 @@ Tensor Classifier::vjp(const Tensor& dlogits) {
     return result;
 }
 
+Tensor logits_alone(Classifier& classifier, const Batch& batch, const Query& query) {
+    const int64_t n = batch.images.defined() && batch.images.rank() == 4 ? batch.images.size(0) : 0;
+    if (n == 0) return classifier.logits(batch, query);
+    const int64_t together = classifier.suggested_batch(batch.images.spec());
+    if (together >= n) return classifier.logits(batch, query);
+    const Batch all = slice(batch, 0, n);  // with ids
+    Tensor result(Spec{{n, classifier.classes()}, batch.images.dtype(), batch.images.device()});
+    for (int64_t begin = 0; begin < n; begin += together) {
+        const Tensor part = classifier.logits(slice(all, begin, std::min(n, begin + together)), query);
+        result.view(part.shape(), begin * classifier.classes()).copy_from(part);
+    }
+    return result;
+}
+
 ModelClassifier::ModelClassifier(LoadedModel loaded, Execution execution)
     : own_(std::move(loaded.model)),
       model_(own_.get()),
@@ -99,6 +113,13 @@ bool ModelClassifier::plan_for(const Spec& images) {
         }
     }
     return planned_->any();
+}
+
+int64_t ModelClassifier::suggested_batch(const Spec& images) {
+    Spec there = images;
+    there.device = model_->device();
+    model_->eval();
+    return plan_for(there) && planned_->plan ? planned_->plan->suggested_batch() : images.shape[0];
 }
 
 Tensor ModelClassifier::run(const Batch& batch, const Query& query) {

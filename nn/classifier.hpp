@@ -43,6 +43,10 @@ class Classifier {
     // Where it calculates.
     virtual Device device() const { return kCpu; }
 
+    // How many images of such a batch are best asked about together; more need more memory and are no faster.
+    // At least 2, and only where an image's answers are the same among any others.
+    virtual int64_t suggested_batch(const Spec& images) { return images.shape[0]; }
+
     // One number for everything that answers depend on: weights, buffers, what is frozen, train or eval mode.
     // Nothing where it cannot be had.
     virtual std::optional<uint64_t> fingerprint() const { return std::nullopt; }
@@ -64,6 +68,9 @@ class Classifier {
     bool asked_ = false;
 };
 
+// logits() of images whose gradients nobody will ask for, suggested_batch() of them at a time.
+Tensor logits_alone(Classifier& classifier, const Batch& batch, const Query& query = {});
+
 // A hash of a module's weights and buffers with their names, of what is frozen, and of the modes.
 uint64_t fingerprint_of(const Module& model);
 
@@ -84,6 +91,7 @@ class ModelClassifier : public Classifier {
     const ImageOptions& image() const override { return options_.image; }
     Device device() const override { return model_->device(); }
     std::optional<uint64_t> fingerprint() const override { return fingerprint_of(*model_); }
+    int64_t suggested_batch(const Spec& images) override;
     std::string_view mode() const override;
     Module& model() { return *model_; }
 

@@ -104,6 +104,12 @@ std::optional<uint64_t> Ensemble::fingerprint() const {
     return hash;
 }
 
+int64_t Ensemble::suggested_batch(const Spec& images) {
+    int64_t least = images.shape[0];
+    for (const auto& member : members_) least = std::min(least, member->suggested_batch(images));
+    return least;
+}
+
 Tensor Ensemble::run(const Batch& batch, const Query& query) {
     logits_.clear();
     for (const auto& member : members_) logits_.push_back(member->logits(batch, query));

@@ -41,6 +41,7 @@ class Ensemble : public Classifier {
     const ImageOptions& image() const override;  // of a member that does not resize, if there is one
     std::optional<uint64_t> fingerprint() const override;
     std::string_view mode() const override { return members_.front()->mode(); }
+    int64_t suggested_batch(const Spec& images) override;
     Voting voting() const { return voting_; }
     int64_t size() const { return static_cast<int64_t>(members_.size()); }
 

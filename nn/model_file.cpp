@@ -140,7 +140,7 @@ LoadedModel load_model(const std::string& path, const std::optional<StatedModel>
     }
     if (!described) adapt_weights(file, *result.model, result.card.options.image);
     result.notes = std::move(file.notes);
-    result.model->load(file.tensors);
+    result.model->load(file.tensors, path);
     return result;
 }
 

@@ -179,11 +179,11 @@ NamedTensors Module::state() const {
     return result;
 }
 
-void Module::load(const NamedTensors& state) {
+void Module::load(const NamedTensors& state, std::string_view where) {
     std::unordered_map<std::string_view, const Tensor*> given;
     for (const NamedTensor& entry : state)
         if (!given.emplace(entry.name, &entry.tensor).second)
-            throw FormatError("load", str("expected each key once, got a second ", entry.name));
+            throw FormatError(where, str("expected each key once, got a second ", entry.name));
 
     // All checks come first, so that a state that does not fit leaves the model as it was.
     const std::vector<NamedParameter> own = named_parameters();
@@ -196,11 +196,11 @@ void Module::load(const NamedTensors& state) {
         const Spec expected{shape, here.dtype, kCpu};
         auto found = given.find(named.name);
         if (found == given.end())
-            throw FormatError("load", str("expected key ", named.name, " ", expected, ", got none"),
+            throw FormatError(where, str("expected key ", named.name, " ", expected, ", got none"),
                               "the file is of another architecture, or other options");
         if (!(found->second->spec() == expected))
             throw FormatError(
-                "load", str("expected key ", named.name, " as ", expected, ", got ", found->second->spec()),
+                where, str("expected key ", named.name, " as ", expected, ", got ", found->second->spec()),
                 "the file is of another architecture, or other options");
     }
     if (given.size() > own.size()) {
@@ -208,7 +208,7 @@ void Module::load(const NamedTensors& state) {
         std::string_view first = given.begin()->first;
         for (const auto& [name, tensor] : given) first = std::min(first, name);
         throw FormatError(
-            "load", str("expected no key ", first, ", which the model lacks, got ", given.size(), " such"),
+            where, str("expected no key ", first, ", which the model lacks, got ", given.size(), " such"),
             "the file is of another architecture, or other options");
     }
 

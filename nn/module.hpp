@@ -133,8 +133,8 @@ class Module {
     // Names and values as they are in files: PyTorch's names, PyTorch's layouts, copies on the CPU.
     NamedTensors state() const;
     // Takes over such values, all or none. Throws FormatError naming the key that is missing, left over, or
-    // of another shape or type, with what was expected and what came.
-    void load(const NamedTensors& state);
+    // of another shape or type, with what was expected and what came; `where`: the file that they are from.
+    void load(const NamedTensors& state, std::string_view where = "load");
 
   protected:
     virtual Tensor forward(const Tensor& x, const Pass& pass) = 0;

@@ -49,7 +49,7 @@ std::vector<double> numbers_of(const std::string& text, const std::string& whole
 
 GivenWeights read_given_weights(const std::string& path) {
     const std::string bytes = read_file(path, kMaxTensorFileBytes);
-    GivenWeights result{.file = parse_weights(bytes, path), .hash = hash_bytes(bytes)};
+    GivenWeights result{.path = path, .file = parse_weights(bytes, path), .hash = hash_bytes(bytes)};
     if (result.file.metadata.contains("microtome")) result.card = load_model(path).card;
     return result;
 }
@@ -74,7 +74,7 @@ Inherited inherit(Module& model, const ModelCard& card, const GivenWeights& give
                 there->tensor = find(own, name)->tensor;
         }
     }
-    model.load(file.tensors);
+    model.load(file.tensors, given.path);
     return result;
 }
 

@@ -15,6 +15,7 @@
 namespace microtome {
 
 struct GivenWeights {
+    std::string path;
     WeightsFile file;
     std::optional<ModelCard> card{};  // of a file that describes its model
     uint64_t hash = 0;                // of the file

@@ -70,7 +70,7 @@ LoopProgress read_progress(const std::string& path, Module& model, Optimizer& op
         progress.epoch < 0 ||
         static_cast<int64_t>(progress.counts.size()) != progress.loop + (progress.epoch > 0))
         throw FormatError(path, str("expected counts for each loop, got \"", text->second, '"'));
-    model.load(entries_under(file.tensors, "model."));
+    model.load(entries_under(file.tensors, "model."), path);
     optimizer.restore(file.tensors);
     return progress;
 }

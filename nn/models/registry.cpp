@@ -148,7 +148,7 @@ const std::vector<Architecture>& table() {
              return std::make_unique<Densenet>(
                  DensenetOptions{.classes = o.classes, .image = o.image, .growth = whole(o, "growth")});
          }},
-        {"mobilenet-v2",
+        {"mobilenetv2",
          224,
          224,
          {{"width", 1, 0.01, 64, false}, {"dropout", 0.2, 0, 0.99, false}},

@@ -1,14 +1,14 @@
 // Architectures by name.
 //
-//     cnn            the lung and colon study's network (nn/models/cnn.hpp); channels,
-//                    bn_momentum
+//     cnn            the lung and colon study's network (nn/models/cnn.hpp); channels, bn_momentum
 //     mlp            flattened pixels through hidden layers with ReLU; width, depth
 //     resnet-small   three stages of residual blocks with batch norm; channels, blocks
 //     vit-small      a vision transformer; patch, dimension, depth, heads, drop_path
 //     resnet18, resnet34, resnet50, resnet101, resnet152   (nn/models/resnet.hpp); width
-//     vit-ti16, vit-s16, vit-b16, vit-l16, vit-ti32, ...   the same with patches of 16 or 32 pixels;
-//     drop_path vgg16          (nn/models/vgg.hpp); hidden, dropout densenet121    (nn/models/densenet.hpp);
-//     growth mobilenet-v2   (nn/models/mobilenet.hpp); width, dropout
+//     vit-ti16, vit-s16, vit-b16, vit-l16, vit-ti32, ...   patches of 16 or 32 pixels; drop_path
+//     vgg16          (nn/models/vgg.hpp); hidden, dropout
+//     densenet121    (nn/models/densenet.hpp); growth
+//     mobilenetv2    (nn/models/mobilenet.hpp); width, dropout
 #pragma once
 
 #include "nn/module.hpp"

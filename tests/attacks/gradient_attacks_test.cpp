@@ -55,6 +55,26 @@ class Constant : public Classifier {
     ImageOptions options_;
 };
 
+// Passes on what it is asked, three images together at most suggested.
+class ThreeAtATime : public Classifier {
+  public:
+    explicit ThreeAtATime(Classifier& inner) : inner_(inner) {}
+    int64_t classes() const override { return inner_.classes(); }
+    const ImageOptions& image() const override { return inner_.image(); }
+    int64_t suggested_batch(const Spec&) override { return 3; }
+    int64_t largest() const { return largest_; }
+
+  private:
+    Tensor run(const Batch& batch, const Query& query) override {
+        largest_ = std::max(largest_, batch.images.size(0));
+        return inner_.logits(batch, query);
+    }
+    Tensor pull(const Tensor& dlogits) override { return inner_.vjp(dlogits); }
+
+    Classifier& inner_;
+    int64_t largest_ = 0;
+};
+
 struct Notes : AttackObserver {
     void step(const AttackStep& step) override {
         ++steps;
@@ -212,6 +232,18 @@ TEST_CASE("an image's result depends on neither batch, place nor threads", "[att
         const std::vector<int64_t> backwards{6, 5, 4, 3, 2, 1, 0};
         const Batch turned = select(batch, backwards);
         CHECK(identical(attack.run(classifier, turned), select(Batch{.images = whole}, backwards).images));
+        // In parts that the classifier suggests; whoever observes is told of all images step by step.
+        ThreeAtATime careful(classifier);
+        CHECK(hash_of(attack.run(careful, batch)) == expected);
+        Batch nameless = batch;
+        nameless.ids.clear();
+        CHECK(identical(attack.run(careful, nameless), attack.run(classifier, nameless)));
+        CHECK(careful.largest() == 3);
+        Notes notes;
+        GradientAttack observed("pgd", options);
+        observed.observe(&notes);
+        CHECK(hash_of(observed.run(careful, batch)) == expected);
+        CHECK(careful.largest() == 7);
         // Another seed, another place to start from.
         GradientAttackOptions other = options;
         other.seed = 6;

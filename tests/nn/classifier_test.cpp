@@ -4,6 +4,7 @@
 #include "autograd/ops/dropout.hpp"
 #include "autograd/ops/losses.hpp"
 #include "autograd/ops/shaping.hpp"
+#include "tensor/kernels/context.hpp"
 #include "tensor/random.hpp"
 #include "tests/nn/model_test_support.hpp"
 
@@ -186,6 +187,29 @@ TEST_CASE("a classifier's plan follows its weights", "[nn][classifier]") {
     CHECK(identical(classifier.logits(batch), (*other.model)(batch.images)));
     loaded.model->convert(Dtype::f64);
     CHECK_THROWS_AS(classifier.logits(batch), DtypeError);  // the tape says so, not a plan of stale weights
+}
+
+TEST_CASE("a classifier suggests batches that need no more memory than they gain", "[nn][classifier]") {
+    ModelCard card{.architecture = "cnn",
+                   .options = {.classes = 3, .image = {.height = 180, .width = 180}},
+                   .classes = {"a", "b", "c"},
+                   .training = {}};
+    auto model = make_model(card.architecture, card.options);
+    model->initialize(1);
+    ModelClassifier classifier({std::move(model), card}), on_the_tape(small(), Execution::tape);
+    const Spec images{{1000, 180, 180, 3}, Dtype::f32, kCpu};
+    ThreadLimit limit(3);
+    const int64_t suggested = classifier.suggested_batch(images);
+    CHECK(suggested % 3 == 0);
+    CHECK(suggested >= 12);
+    CHECK(suggested <= 120);
+    CHECK(on_the_tape.suggested_batch({{1000, 40, 40, 3}, Dtype::f32, kCpu}) == 1000);
+
+    const Batch batch{.images = test::images({suggested + 1, 180, 180, 3})};
+    const Tensor whole = classifier.logits(batch);
+    CHECK(identical(logits_alone(classifier, batch), whole));
+    CHECK(classifier.forward_passes() == 2 * (suggested + 1));
+    CHECK(logits_alone(classifier, slice(batch, 0, 0)).shape() == Shape{0, 3});
 }
 
 TEST_CASE("a plan draws what the tape draws, query by query", "[nn][classifier]") {

@@ -49,14 +49,17 @@ std::vector<double> softmax(const float* z, int64_t n) {
 // A member that says what it is told to, whatever it sees.
 class Fixed : public Classifier {
   public:
-    explicit Fixed(std::vector<float> logits) : logits_(std::move(logits)) {}
+    explicit Fixed(std::vector<float> logits, int64_t batch = 1)
+        : logits_(std::move(logits)), batch_(batch) {}
     int64_t classes() const override { return static_cast<int64_t>(logits_.size()); }
     const ImageOptions& image() const override { return image_; }
+    int64_t suggested_batch(const Spec&) override { return batch_; }
 
   private:
     Tensor run(const Batch&, const Query&) override { return Tensor::of(logits_, {1, classes()}); }
     Tensor pull(const Tensor&) override { return Tensor::zeros({1, kSide, kSide, 3}); }
     std::vector<float> logits_;
+    int64_t batch_;
     ImageOptions image_{.height = kSide, .width = kSide};
 };
 
@@ -86,6 +89,15 @@ TEST_CASE("members that agree are one classifier", "[nn][ensemble]") {
             for (int c = 0; c < 3 && voting != Voting::vote; ++c) CHECK(q[c] == Approx(p[c]).epsilon(1e-5));
         }
     }
+}
+
+TEST_CASE("an ensemble suggests the least that a member does", "[nn][ensemble]") {
+    const Spec images = some_images(50).images.spec();
+    std::vector<std::unique_ptr<Classifier>> members;
+    for (int64_t batch : {20, 7, 90})
+        members.push_back(std::make_unique<Fixed>(std::vector<float>{1, 2}, batch));
+    Ensemble ensemble(std::move(members), Voting::mean_logit);
+    CHECK(ensemble.suggested_batch(images) == 7);
 }
 
 TEST_CASE("an ensemble's answers are means and votes", "[nn][ensemble]") {

@@ -117,7 +117,7 @@ TEST_CASE("an image's logits do not depend on its batch", "[nn][models]") {
         {"resnet18", {.classes = 3, .image = {.height = 33, .width = 40}, .numbers = {{"width", 3}}}},
         {"resnet50", {.classes = 3, .image = {.height = 33, .width = 40}, .numbers = {{"width", 3}}}},
         {"densenet121", {.classes = 3, .image = {.height = 32, .width = 33}, .numbers = {{"growth", 2}}}},
-        {"mobilenet-v2", {.classes = 3, .image = {.height = 33, .width = 32}, .numbers = {{"width", 0.1}}}}};
+        {"mobilenetv2", {.classes = 3, .image = {.height = 33, .width = 32}, .numbers = {{"width", 0.1}}}}};
     for (const auto& [name, options] : small) {
         INFO(name);
         auto model = make_model(name, options);

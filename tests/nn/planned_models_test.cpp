@@ -24,7 +24,7 @@ struct Case {
 };
 const std::vector<Case> kCases{
     {"cnn", 40, 3},      {"mlp", 8, 3},       {"resnet-small", 32, 3}, {"vit-small", 32, 3},
-    {"resnet18", 48, 2}, {"resnet50", 48, 2}, {"mobilenet-v2", 48, 2}, {"densenet121", 48, 2, 1e-2},
+    {"resnet18", 48, 2}, {"resnet50", 48, 2}, {"mobilenetv2", 48, 2},  {"densenet121", 48, 2, 1e-2},
     {"vgg16", 32, 2},    {"vit-ti16", 32, 2}};
 
 // A model whose batch norms have seen something: folding scales of 1 and shifts of 0 would prove nothing.

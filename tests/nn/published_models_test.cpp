@@ -43,7 +43,7 @@ TEST_CASE("published architectures have their published sizes", "[nn][models]") 
                                    {"vit-l32", 306'535'400, 15'378},
                                    {"vgg16", 138'357'544, 15'470},
                                    {"densenet121", 7'978'856, 2834},
-                                   {"mobilenet-v2", 3'504'872, 301}}) {
+                                   {"mobilenetv2", 3'504'872, 301}}) {
         INFO(known.name);
         auto model = make_model(known.name, {.classes = 1000});
         CHECK(model->trainable_count() == known.weights);
@@ -85,7 +85,7 @@ TEST_CASE("published architectures have torchvision's and timm's names", "[nn][m
     CHECK(first_and_last("vit-ti16") == Names{"cls_token", "head.bias"});
     CHECK(first_and_last("vgg16") == Names{"features.0.weight", "classifier.6.bias"});
     CHECK(first_and_last("densenet121") == Names{"features.conv0.weight", "classifier.bias"});
-    CHECK(first_and_last("mobilenet-v2") == Names{"features.0.0.weight", "classifier.1.bias"});
+    CHECK(first_and_last("mobilenetv2") == Names{"features.0.0.weight", "classifier.1.bias"});
 
     auto shape_of = [](const char* model, const std::string& name) {
         for (const NamedParameter& named : make_model(model, {.classes = 7})->named_parameters())
@@ -99,9 +99,9 @@ TEST_CASE("published architectures have torchvision's and timm's names", "[nn][m
     CHECK(shape_of("vgg16", "classifier.0.weight") == Shape{4096, 25'088});
     CHECK(shape_of("densenet121", "features.denseblock4.denselayer16.norm1.weight") == Shape{992});
     CHECK(shape_of("densenet121", "features.transition3.conv.weight") == Shape{512, 1, 1, 1024});
-    CHECK(shape_of("mobilenet-v2", "features.1.conv.0.0.weight") == Shape{32, 3, 3, 1});
-    CHECK(shape_of("mobilenet-v2", "features.17.conv.2.weight") == Shape{320, 1, 1, 960});
-    CHECK(shape_of("mobilenet-v2", "features.18.0.weight") == Shape{1280, 1, 1, 320});
+    CHECK(shape_of("mobilenetv2", "features.1.conv.0.0.weight") == Shape{32, 3, 3, 1});
+    CHECK(shape_of("mobilenetv2", "features.17.conv.2.weight") == Shape{320, 1, 1, 960});
+    CHECK(shape_of("mobilenetv2", "features.18.0.weight") == Shape{1280, 1, 1, 320});
 }
 
 TEST_CASE("a dense layer keeps what it was given, in front", "[nn][models]") {
@@ -140,7 +140,7 @@ TEST_CASE("MobileNet's width", "[nn][models]") {
     auto shapes = [](double width) {
         std::map<std::string, Shape> result;
         for (const NamedParameter& named :
-             make_model("mobilenet-v2", {.numbers = {{"width", width}}})->trainable())
+             make_model("mobilenetv2", {.numbers = {{"width", width}}})->trainable())
             result[named.name] = named.parameter->value.shape();
         return result;
     };
