@@ -135,6 +135,8 @@ def main():
         variants += ["folded channels_last"]
     if options.compile:
         variants += ["compile", "compile channels_last"]
+        if options.folded:
+            variants += ["folded compile channels_last"]
     our_steps = options.steps.split(",")
     their_steps = [step for step in THEIRS if step in {OURS[s] for s in our_steps}]
     ours = {step: [] for step in our_steps}
