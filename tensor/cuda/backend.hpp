@@ -11,6 +11,8 @@
 
 namespace microtome::cuda {
 
+class Blas;  // blas.hpp
+
 struct Backend {
     int (*device_count)();  // 0 without a driver
     std::string (*device_name)(int device);
@@ -27,6 +29,7 @@ struct Backend {
     void (*synchronize)(const Stream& stream);
     bool keeps_blocks;  // whether freed memory is kept for reuse
     KernelTable kernels;
+    Blas* (*blas)() = nullptr;  // null, or it returns null: there is no library for products of matrices
 };
 
 // The installed one, else the one that this program was built with, else null: there is no CUDA.

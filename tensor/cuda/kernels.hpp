@@ -15,6 +15,7 @@
 #include "tensor/matmul_shape.hpp"
 #include "tensor/philox.hpp"
 #include "tensor/pool_shape.hpp"
+#include "tensor/precision.hpp"
 #include "tensor/updates.hpp"
 
 #include <cstddef>
@@ -78,11 +79,16 @@ struct Kernels {
     void (*batch_norm_gradient)(Stream, const T* gamma, const T* variance, T eps, const T* dbeta, T count,
                                 T* dgamma, T* a, T* b, T* c, int64_t channels);
 
-    // --- product.cu; `parts` holds matmul_parts(shape), ... elements
-    void (*matmul)(Stream, const MatmulShape&, const T* a, const T* b, T* c, const Epilogue<T>&, T* parts);
-    void (*conv2d)(Stream, const ConvShape&, const T* x, const T* w, T* y, const Epilogue<T>&, T* parts);
-    void (*conv2d_input_gradient)(Stream, const ConvShape&, const T* g, const T* w, T* dx, T* parts);
-    void (*conv2d_weight_gradient)(Stream, const ConvShape&, const T* x, const T* g, T* dw, T* parts);
+    // --- product.cu; factors are rounded to the precision as they are read; `parts` holds
+    // matmul_parts(shape), ... elements
+    void (*matmul)(Stream, const MatmulShape&, Precision, const T* a, const T* b, T* c, const Epilogue<T>&,
+                   T* parts);
+    void (*conv2d)(Stream, const ConvShape&, Precision, const T* x, const T* w, T* y, const Epilogue<T>&,
+                   T* parts);
+    void (*conv2d_input_gradient)(Stream, const ConvShape&, Precision, const T* g, const T* w, T* dx,
+                                  T* parts);
+    void (*conv2d_weight_gradient)(Stream, const ConvShape&, Precision, const T* x, const T* g, T* dw,
+                                   T* parts);
 
     // --- pool.cu
     void (*max_pool2d)(Stream, const PoolShape&, const T* x, T* y, uint8_t* winner);
@@ -146,6 +152,7 @@ struct MemoryKernels {
     // --- layout.cu: elements of 1, 2, 4 or 8 bytes
     void (*fill)(Stream, int size, uint64_t bits, void* y, int64_t n);
     void (*copy)(Stream, int size, const Strided<2>&, const void* x, void* y);  // y at array 0, x at array 1
+    void (*copy_bf16)(Stream, const Strided<2>&, const float* x, bfloat16* y);  // the same, rounded
     // --- random.cu: a bit is 1 where the number is not below rate
     void (*random_gate)(Stream, const int64_t* key, const int64_t* ids, int64_t samples, int64_t elements,
                         float rate, uint8_t* gate);

@@ -21,6 +21,13 @@ MICROTOME_KERNEL void copy_kernel(Strided<2> shape, const T* x, T* y) {
     }
 }
 
+MICROTOME_KERNEL void copy_bf16_kernel(Strided<2> shape, const float* x, bfloat16* y) {
+    for (int64_t i = first_element(); i < shape.elements; i += all_threads()) {
+        const Offsets<2> at = shape.at(i);
+        y[at.of[0]] = bfloat16(x[at.of[1]]);
+    }
+}
+
 // body(a number as wide as an element)
 template <class Body>
 void visit_size(int size, Body body) {
@@ -47,11 +54,16 @@ void copy(Stream stream, int size, const Strided<2>& shape, const void* x, void*
     });
 }
 
+void copy_bf16(Stream stream, const Strided<2>& shape, const float* x, bfloat16* y) {
+    launch(stream, flat(shape.elements), copy_bf16_kernel, shape, x, y);
+}
+
 }  // namespace
 
 void add_layout(KernelTable& table) {
     table.memory.fill = fill;
     table.memory.copy = copy;
+    table.memory.copy_bf16 = copy_bf16;
 }
 
 }  // namespace microtome::cuda::MICROTOME_CUDA_NAME

@@ -6,6 +6,9 @@
 // reads each of its elements once for 64 of them, so that f32 is bound by arithmetic from k of some tens on.
 // No tensor cores: these are the reference for cuBLAS and cuDNN, and what there is without them.
 //
+// Factors are rounded to a precision as they are read (tensor/precision.hpp), so that tf32 and bf16 mean the
+// same without tensor cores.
+//
 // Sums are in the order of tensor/reference/ordered_sum.hpp; its slices of 4096 products go to different
 // blocks where there are too few results to go round, and are joined in order by a second kernel.
 #include "tensor/cuda/device.hpp"
@@ -155,9 +158,25 @@ MICROTOME_KERNEL void join_slices(ProductShape s, Finish<T, Result> finish) {
     }
 }
 
-template <class T, class Left, class Right, class Result>
-void product(Stream stream, ProductShape s, Left left, Right right, Result result, T* c,
-             const Epilogue<T>& epilogue, T* parts) {
+// A factor whose elements are rounded.
+template <class Factor>
+struct Rounded {
+    Factor factor;
+    Precision precision;
+
+    static MICROTOME_HD bool along_k(const Rounded& f) { return Factor::along_k(f.factor); }
+    MICROTOME_HD auto operator()(int64_t z, int64_t place, int64_t k) const {
+        return rounded(factor(z, place, k), precision);
+    }
+};
+
+template <class T, class LeftFactor, class RightFactor, class Result>
+void product(Stream stream, ProductShape s, Precision precision, const LeftFactor& left_factor,
+             const RightFactor& right_factor, Result result, T* c, const Epilogue<T>& epilogue, T* parts) {
+    using Left = Rounded<LeftFactor>;
+    using Right = Rounded<RightFactor>;
+    const Left left{left_factor, precision};
+    const Right right{right_factor, precision};
     if (s.batch * s.m * s.n == 0) return;
     s.slices = slices_of(s.batch, s.m, s.n, s.k);
     const Finish<T, Result> finish{result, epilogue, c, parts};
@@ -213,12 +232,13 @@ MatmulShape transposed(const MatmulShape& shape) {
 }
 
 template <class T>
-void matmul(Stream stream, const MatmulShape& s, const T* a, const T* b, T* c, const Epilogue<T>& epilogue,
-            T* parts) {
-    if (s.c.transposed) return matmul(stream, transposed(s), b, a, c, epilogue, parts);
+void matmul(Stream stream, const MatmulShape& s, Precision precision, const T* a, const T* b, T* c,
+            const Epilogue<T>& epilogue, T* parts) {
+    if (s.c.transposed) return matmul(stream, transposed(s), precision, b, a, c, epilogue, parts);
     const Batches batches{s.batch_inner};
-    product(stream, {s.batch_outer * s.batch_inner, s.m, s.n, s.k, 1}, MatrixFactor<T, true>{a, s.a, batches},
-            MatrixFactor<T, false>{b, s.b, batches}, MatrixResult{s.c, batches}, c, epilogue, parts);
+    product(stream, {s.batch_outer * s.batch_inner, s.m, s.n, s.k, 1}, precision,
+            MatrixFactor<T, true>{a, s.a, batches}, MatrixFactor<T, false>{b, s.b, batches},
+            MatrixResult{s.c, batches}, c, epilogue, parts);
 }
 
 // A pixel of an image's group of channels, or 0 beside the image.
@@ -277,10 +297,10 @@ struct PixelResult {
 };
 
 template <class T>
-void conv2d(Stream stream, const ConvShape& s, const T* x, const T* w, T* y, const Epilogue<T>& epilogue,
-            T* parts) {
+void conv2d(Stream stream, const ConvShape& s, Precision precision, const T* x, const T* w, T* y,
+            const Epilogue<T>& epilogue, T* parts) {
     const int64_t taps = s.kh * s.kw * s.group_c();
-    product(stream, {s.groups, s.n * s.oh * s.ow, s.group_o(), taps, 1}, Windows<T>(s, x, true),
+    product(stream, {s.groups, s.n * s.oh * s.ow, s.group_o(), taps, 1}, precision, Windows<T>(s, x, true),
             Filters<T>{w, s.group_o(), taps}, PixelResult{s.o, s.group_o()}, y, epilogue, parts);
 }
 
@@ -348,7 +368,8 @@ struct PhaseResult {
 };
 
 template <class T>
-void conv2d_input_gradient(Stream stream, const ConvShape& s, const T* g, const T* w, T* dx, T* parts) {
+void conv2d_input_gradient(Stream stream, const ConvShape& s, Precision precision, const T* g, const T* w,
+                           T* dx, T* parts) {
     for (int64_t first_row = 0; first_row < std::min(s.stride_h, s.h); ++first_row)
         for (int64_t first_column = 0; first_column < std::min(s.stride_w, s.w); ++first_column) {
             const ConvPhase rows = conv_phase(s.h, s.kh, s.stride_h, s.dilation_h, s.pad_top, first_row),
@@ -359,7 +380,7 @@ void conv2d_input_gradient(Stream stream, const ConvShape& s, const T* g, const 
             product(stream,
                     {s.groups, s.n * rows.pixels * columns.pixels, s.group_c(),
                      rows.taps * columns.taps * s.group_o(), 1},
-                    MeetingGradients<T>{g, s.oh, s.ow, s.o, pixels, across, channels},
+                    precision, MeetingGradients<T>{g, s.oh, s.ow, s.o, pixels, across, channels},
                     PhaseFilters<T>{w, s.kh, s.kw, s.group_c(), rows, columns, across, channels},
                     PhaseResult{pixels, s.h, s.w, s.c, s.group_c()}, dx, {}, parts);
         }
@@ -384,9 +405,10 @@ struct FilterResult {
 };
 
 template <class T>
-void conv2d_weight_gradient(Stream stream, const ConvShape& s, const T* x, const T* g, T* dw, T* parts) {
+void conv2d_weight_gradient(Stream stream, const ConvShape& s, Precision precision, const T* x, const T* g,
+                            T* dw, T* parts) {
     const int64_t taps = s.kh * s.kw * s.group_c();
-    product(stream, {s.groups, s.group_o(), taps, s.n * s.oh * s.ow, 1},
+    product(stream, {s.groups, s.group_o(), taps, s.n * s.oh * s.ow, 1}, precision,
             GradientColumns<T>{g, s.o, s.group_o()}, Windows<T>(s, x, false), FilterResult{s.group_o(), taps},
             dw, {}, parts);
 }

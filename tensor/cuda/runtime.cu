@@ -2,7 +2,9 @@
 // whole and looks for the driver when it is first asked for something, so that a program which never says
 // cuda costs nothing and starts anywhere.
 #include "tensor/cuda/backend.hpp"
+#include "tensor/cuda/blas.hpp"
 #include "tensor/cuda/device.hpp"
+#include "tensor/cuda/library.hpp"
 
 #include <mutex>
 #include <new>
@@ -95,6 +97,12 @@ void copy(const Stream& stream, Device to_device, void* to, Device from_device, 
     if (to_device == kCpu || from_device == kCpu) synchronize(stream);
 }
 
+// Opened when the first product is asked for, and never destroyed: the driver may be gone by then.
+Blas* blas() {
+    static Blas* const found = Blas::open(library_files("cublasLt", {13, 12})).release();
+    return found;
+}
+
 }  // namespace
 
 void require_launched() {
@@ -112,6 +120,7 @@ const Backend& built_in() {
         .synchronize = synchronize,
         .keeps_blocks = true,
         .kernels = all_kernels(),
+        .blas = blas,
     };
     return backend;
 }

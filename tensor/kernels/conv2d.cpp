@@ -92,7 +92,8 @@ void conv2d(const ConvShape& shape, const Tensor& x, const Tensor& w, Tensor& y,
     if (cuda::on_cuda(y)) {
         Tensor parts = cuda::scratch(y, cuda::conv2d_parts(shape));
         return cuda::run("conv2d", y, {&x, &w}, [&](auto gpu) {
-            gpu->conv2d(gpu.stream, shape, gpu.in(x), gpu.in(w), gpu.out(y), {}, gpu.out(parts));
+            gpu->conv2d(gpu.stream, shape, product_mode().precision, gpu.in(x), gpu.in(w), gpu.out(y), {},
+                        gpu.out(parts));
         });
     }
     visit_floating("conv2d", y.dtype(), [&]<class T>() {
@@ -104,7 +105,8 @@ void conv2d_input_gradient(const ConvShape& shape, const Tensor& g, const Tensor
     if (cuda::on_cuda(dx)) {
         Tensor parts = cuda::scratch(dx, cuda::conv2d_input_gradient_parts(shape));
         return cuda::run("conv2d_input_gradient", dx, {&g, &w}, [&](auto gpu) {
-            gpu->conv2d_input_gradient(gpu.stream, shape, gpu.in(g), gpu.in(w), gpu.out(dx), gpu.out(parts));
+            gpu->conv2d_input_gradient(gpu.stream, shape, product_mode().precision, gpu.in(g), gpu.in(w),
+                                       gpu.out(dx), gpu.out(parts));
         });
     }
     visit_floating("conv2d_input_gradient", dx.dtype(), [&]<class T>() {
@@ -117,7 +119,8 @@ void conv2d_weight_gradient(const ConvShape& shape, const Tensor& x, const Tenso
     if (cuda::on_cuda(dw)) {
         Tensor parts = cuda::scratch(dw, cuda::conv2d_weight_gradient_parts(shape));
         return cuda::run("conv2d_weight_gradient", dw, {&x, &g}, [&](auto gpu) {
-            gpu->conv2d_weight_gradient(gpu.stream, shape, gpu.in(x), gpu.in(g), gpu.out(dw), gpu.out(parts));
+            gpu->conv2d_weight_gradient(gpu.stream, shape, product_mode().precision, gpu.in(x), gpu.in(g),
+                                        gpu.out(dw), gpu.out(parts));
         });
     }
     visit_floating("conv2d_weight_gradient", dw.dtype(), [&]<class T>() {

@@ -144,7 +144,7 @@ void conv_pool(const ConvShape& shape, const Tensor& x, const Tensor& w, const T
         Tensor gates = gate ? *gate : Tensor(), whole(Spec{shape.output(), y.dtype(), y.device()});
         Tensor parts = cuda::scratch(y, cuda::conv2d_parts(shape));
         return cuda::run("conv_pool", y, {&x, &w, &bias, &gates}, [&](auto gpu) {
-            gpu->conv2d(gpu.stream, shape, gpu.in(x), gpu.in(w), gpu.out(whole),
+            gpu->conv2d(gpu.stream, shape, product_mode().precision, gpu.in(x), gpu.in(w), gpu.out(whole),
                         {.bias = gpu.in(bias), .relu = true}, gpu.out(parts));
             gpu->gated_pool(gpu.stream, shape, gpu.in(whole), gpu.out(y), cuda::out<uint8_t>(gates));
         });
@@ -163,8 +163,8 @@ void conv_pool_input_gradient(const ConvShape& shape, const Tensor& g, const Ten
         Tensor parts = cuda::scratch(dx, cuda::conv2d_input_gradient_parts(shape));
         return cuda::run("conv_pool_input_gradient", dx, {&g, &gate, &w}, [&](auto gpu) {
             gpu->gated_unpool(gpu.stream, shape, gpu.in(g), cuda::in<uint8_t>(gate), gpu.out(whole));
-            gpu->conv2d_input_gradient(gpu.stream, shape, gpu.in(whole), gpu.in(w), gpu.out(dx),
-                                       gpu.out(parts));
+            gpu->conv2d_input_gradient(gpu.stream, shape, product_mode().precision, gpu.in(whole), gpu.in(w),
+                                       gpu.out(dx), gpu.out(parts));
         });
     }
     visit_floating("conv_pool_input_gradient", dx.dtype(), [&]<class T>() {
@@ -182,8 +182,8 @@ void conv_pool_weight_gradient(const ConvShape& shape, const Tensor& x, const Te
         return cuda::run("conv_pool_weight_gradient", dw, {&x, &g, &gate, &dbias}, [&](auto gpu) {
             if (whole.elements() > 0)
                 gpu->gated_unpool(gpu.stream, shape, gpu.in(g), cuda::in<uint8_t>(gate), gpu.out(whole));
-            gpu->conv2d_weight_gradient(gpu.stream, shape, gpu.in(x), gpu.in(whole), gpu.out(dw),
-                                        gpu.out(parts));
+            gpu->conv2d_weight_gradient(gpu.stream, shape, product_mode().precision, gpu.in(x), gpu.in(whole),
+                                        gpu.out(dw), gpu.out(parts));
             gpu->gated_sum(gpu.stream, shape, gpu.in(g), cuda::in<uint8_t>(gate), gpu.out(lines),
                            gpu.out(dbias));
         });

@@ -2,7 +2,7 @@
 
 #include "tensor/cpu/double_product.hpp"
 #include "tensor/cpu/gemm.hpp"
-#include "tensor/cuda/backend.hpp"
+#include "tensor/cuda/blas.hpp"
 #include "tensor/dual_math.hpp"
 #include "tensor/reference/matmul.hpp"
 
@@ -56,13 +56,7 @@ void matmul(const MatmulShape& s, const T* a, const T* b, T* c, const KernelCont
 
 void matmul(const MatmulShape& s, const Tensor& a, const Tensor& b, Tensor& c, const KernelContext& context,
             bool accumulate) {
-    if (cuda::on_cuda(c)) {
-        Tensor parts = cuda::scratch(c, cuda::matmul_parts(s));
-        return cuda::run("matmul", c, {&a, &b}, [&](auto gpu) {
-            gpu->matmul(gpu.stream, s, gpu.in(a), gpu.in(b), gpu.out(c), {.accumulate = accumulate},
-                        gpu.out(parts));
-        });
-    }
+    if (cuda::on_cuda(c)) return cuda::matmul(s, a, b, c, {.accumulate = accumulate});
     visit_floating("matmul", c.dtype(), [&]<class T>() {
         matmul<T>(s, a.data<T>().data(), b.data<T>().data(), c.mutable_data<T>().data(), context,
                   {.accumulate = accumulate});

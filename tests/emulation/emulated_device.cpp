@@ -1,12 +1,14 @@
 #include "tests/emulation/emulated_device.hpp"
 
-#include "tensor/cuda/backend.hpp"
+#include "tensor/cuda/blas.hpp"
 #include "tensor/cuda/device.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 
 namespace microtome::cuda::emulation {
@@ -21,6 +23,7 @@ std::map<void*, std::size_t> blocks;
 std::size_t limit = 0, held = 0;
 int overrun = 0;
 Fault fault;
+std::unique_ptr<Blas> fake_blas;
 
 void* allocate(int, std::size_t bytes) {
     std::lock_guard lock(mutex);
@@ -70,6 +73,7 @@ const Backend emulated_backend{
     .synchronize = synchronize,
     .keeps_blocks = false,
     .kernels = emulated::all_kernels(),
+    .blas = [] { return fake_blas.get(); },
 };
 
 }  // namespace
@@ -86,6 +90,19 @@ EmulatedDevice::EmulatedDevice(std::size_t memory) {
 
 EmulatedDevice::~EmulatedDevice() {
     install(nullptr);
+}
+
+Libraries::Libraries() : mode_(ProductMode{.libraries = true}) {
+    const std::string file = MICROTOME_CUBLASLT;
+    fake_blas = Blas::open({&file, 1});
+}
+
+Libraries::~Libraries() {
+    fake_blas.reset();
+}
+
+Blas& Libraries::blas() const {
+    return *backend()->blas();
 }
 
 void EmulatedDevice::limit_memory(std::size_t bytes) {

@@ -3,14 +3,20 @@
 #pragma once
 
 #include "tensor/device.hpp"
+#include "tensor/precision.hpp"
 
 #include <cstddef>
+
+namespace microtome::cuda {
+class Blas;
+}
 
 namespace microtome::cuda::emulation {
 
 inline constexpr Device kCuda{Device::Kind::cuda, 0};
 
-// There is a device cuda:0 as long as this exists.
+// There is a device cuda:0 as long as this exists, and products have the CPU's bits there: they come from the
+// plain kernels.
 class EmulatedDevice {
   public:
     EmulatedDevice();
@@ -24,6 +30,24 @@ class EmulatedDevice {
     static void limit_memory(std::size_t bytes);
     // How many blocks of its memory were found written to beside their ends when they were freed.
     static int overruns();
+
+  private:
+    ProductModeScope mode_{ProductMode{.libraries = false}};
+};
+
+// Libraries are used as long as this exists, beside a device: NVIDIA's on a GPU, which must be there, and
+// their stand-ins (libraries/) on the emulated one.
+class Libraries {
+  public:
+    Libraries();
+    ~Libraries();
+    Libraries(const Libraries&) = delete;
+    Libraries& operator=(const Libraries&) = delete;
+
+    Blas& blas() const;
+
+  private:
+    ProductModeScope mode_;
 };
 
 }  // namespace microtome::cuda::emulation
