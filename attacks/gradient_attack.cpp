@@ -157,19 +157,18 @@ Tensor GradientAttack::run(Classifier& classifier, const Batch& given) const {
     const int64_t n = given.images.size(0);
     if (n == 0) return given.images.clone();
     const Device home = given.images.device();
-    const Batch all = slice(given, 0, n);  // with ids
     // An observer is told of a batch step by step; otherwise each image goes its way alone.
     const int64_t together = observer_ ? n : classifier.suggested_batch(given.images.spec());
     if (together < n) {
         Tensor result = given.images.clone();
         for (int64_t begin = 0; begin < n; begin += together) {
-            const Batch part = slice(all, begin, std::min(n, begin + together));
+            const Batch part = slice(given, begin, std::min(n, begin + together));
             const int64_t from = begin * (result.elements() / n);
             result.view(part.images.shape(), from).copy_from(run(classifier, part));
         }
         return result;
     }
-    const Batch batch = to(all, classifier.device());
+    const Batch batch = to(slice(given, 0, n), classifier.device());  // with ids
     if (options_.restarts == 1) return walk(classifier, batch, 0).images.to(home);
 
     Tensor result = batch.images.clone();

@@ -36,10 +36,9 @@ Tensor logits_alone(Classifier& classifier, const Batch& batch, const Query& que
     if (n == 0) return classifier.logits(batch, query);
     const int64_t together = classifier.suggested_batch(batch.images.spec());
     if (together >= n) return classifier.logits(batch, query);
-    const Batch all = slice(batch, 0, n);  // with ids
     Tensor result(Spec{{n, classifier.classes()}, batch.images.dtype(), batch.images.device()});
     for (int64_t begin = 0; begin < n; begin += together) {
-        const Tensor part = classifier.logits(slice(all, begin, std::min(n, begin + together)), query);
+        const Tensor part = classifier.logits(slice(batch, begin, std::min(n, begin + together)), query);
         result.view(part.shape(), begin * classifier.classes()).copy_from(part);
     }
     return result;
