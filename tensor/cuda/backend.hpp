@@ -12,6 +12,7 @@
 namespace microtome::cuda {
 
 class Blas;  // blas.hpp
+class Dnn;   // dnn.hpp
 
 struct Backend {
     int (*device_count)();  // 0 without a driver
@@ -30,6 +31,7 @@ struct Backend {
     bool keeps_blocks;  // whether freed memory is kept for reuse
     KernelTable kernels;
     Blas* (*blas)() = nullptr;  // null, or it returns null: there is no library for products of matrices
+    Dnn* (*dnn)() = nullptr;    // the same for convolutions
 };
 
 // The installed one, else the one that this program was built with, else null: there is no CUDA.

@@ -4,6 +4,7 @@
 #include "tensor/cuda/backend.hpp"
 #include "tensor/cuda/blas.hpp"
 #include "tensor/cuda/device.hpp"
+#include "tensor/cuda/dnn.hpp"
 #include "tensor/cuda/library.hpp"
 
 #include <mutex>
@@ -102,6 +103,10 @@ Blas* blas() {
     static Blas* const found = Blas::open(library_files("cublasLt", {13, 12})).release();
     return found;
 }
+Dnn* dnn() {
+    static Dnn* const found = Dnn::open(library_files("cudnn", {9})).release();
+    return found;
+}
 
 }  // namespace
 
@@ -121,6 +126,7 @@ const Backend& built_in() {
         .keeps_blocks = true,
         .kernels = all_kernels(),
         .blas = blas,
+        .dnn = dnn,
     };
     return backend;
 }

@@ -3,7 +3,7 @@
 #include "tensor/cpu/conv2d.hpp"
 #include "tensor/cpu/direct_stage.hpp"
 #include "tensor/cpu/double_product.hpp"
-#include "tensor/cuda/backend.hpp"
+#include "tensor/cuda/dnn.hpp"
 #include "tensor/dual_math.hpp"
 #include "tensor/reference/conv2d.hpp"
 
@@ -89,26 +89,14 @@ void conv2d_weight_gradient(const ConvShape& shape, const T* x, const T* g, T* d
 
 void conv2d(const ConvShape& shape, const Tensor& x, const Tensor& w, Tensor& y,
             const KernelContext& context) {
-    if (cuda::on_cuda(y)) {
-        Tensor parts = cuda::scratch(y, cuda::conv2d_parts(shape));
-        return cuda::run("conv2d", y, {&x, &w}, [&](auto gpu) {
-            gpu->conv2d(gpu.stream, shape, product_mode().precision, gpu.in(x), gpu.in(w), gpu.out(y), {},
-                        gpu.out(parts));
-        });
-    }
+    if (cuda::on_cuda(y)) return cuda::conv2d(shape, x, w, y);
     visit_floating("conv2d", y.dtype(), [&]<class T>() {
         conv2d<T>(shape, x.data<T>().data(), w.data<T>().data(), y.mutable_data<T>().data(), context);
     });
 }
 void conv2d_input_gradient(const ConvShape& shape, const Tensor& g, const Tensor& w, Tensor& dx,
                            const KernelContext& context) {
-    if (cuda::on_cuda(dx)) {
-        Tensor parts = cuda::scratch(dx, cuda::conv2d_input_gradient_parts(shape));
-        return cuda::run("conv2d_input_gradient", dx, {&g, &w}, [&](auto gpu) {
-            gpu->conv2d_input_gradient(gpu.stream, shape, product_mode().precision, gpu.in(g), gpu.in(w),
-                                       gpu.out(dx), gpu.out(parts));
-        });
-    }
+    if (cuda::on_cuda(dx)) return cuda::conv2d_input_gradient(shape, g, w, dx);
     visit_floating("conv2d_input_gradient", dx.dtype(), [&]<class T>() {
         conv2d_input_gradient<T>(shape, g.data<T>().data(), w.data<T>().data(), dx.mutable_data<T>().data(),
                                  context);
@@ -116,13 +104,7 @@ void conv2d_input_gradient(const ConvShape& shape, const Tensor& g, const Tensor
 }
 void conv2d_weight_gradient(const ConvShape& shape, const Tensor& x, const Tensor& g, Tensor& dw,
                             const KernelContext& context) {
-    if (cuda::on_cuda(dw)) {
-        Tensor parts = cuda::scratch(dw, cuda::conv2d_weight_gradient_parts(shape));
-        return cuda::run("conv2d_weight_gradient", dw, {&x, &g}, [&](auto gpu) {
-            gpu->conv2d_weight_gradient(gpu.stream, shape, product_mode().precision, gpu.in(x), gpu.in(g),
-                                        gpu.out(dw), gpu.out(parts));
-        });
-    }
+    if (cuda::on_cuda(dw)) return cuda::conv2d_weight_gradient(shape, x, g, dw);
     visit_floating("conv2d_weight_gradient", dw.dtype(), [&]<class T>() {
         conv2d_weight_gradient<T>(shape, x.data<T>().data(), g.data<T>().data(), dw.mutable_data<T>().data(),
                                   context);

@@ -1,7 +1,7 @@
 #include "tensor/kernels/conv_pool.hpp"
 
 #include "tensor/cpu/sparse_weights.hpp"
-#include "tensor/cuda/backend.hpp"
+#include "tensor/cuda/dnn.hpp"
 #include "tensor/dual.hpp"
 #include "tensor/kernels/conv2d.hpp"
 #include "tensor/kernels/conv_stage.hpp"
@@ -142,10 +142,9 @@ void conv_pool(const ConvShape& shape, const Tensor& x, const Tensor& w, const T
                Tensor* gate, const KernelContext& context) {
     if (cuda::on_cuda(y)) {
         Tensor gates = gate ? *gate : Tensor(), whole(Spec{shape.output(), y.dtype(), y.device()});
-        Tensor parts = cuda::scratch(y, cuda::conv2d_parts(shape));
-        return cuda::run("conv_pool", y, {&x, &w, &bias, &gates}, [&](auto gpu) {
-            gpu->conv2d(gpu.stream, shape, product_mode().precision, gpu.in(x), gpu.in(w), gpu.out(whole),
-                        {.bias = gpu.in(bias), .relu = true}, gpu.out(parts));
+        cuda::queue_of("conv_pool", y, {&x, &w, &bias, &gates});
+        cuda::conv2d(shape, x, w, whole, {.bias = bias, .relu = true});
+        return cuda::run("conv_pool", y, {}, [&](auto gpu) {
             gpu->gated_pool(gpu.stream, shape, gpu.in(whole), gpu.out(y), cuda::out<uint8_t>(gates));
         });
     }
@@ -160,12 +159,10 @@ void conv_pool_input_gradient(const ConvShape& shape, const Tensor& g, const Ten
                               Tensor& dx, const KernelContext& context) {
     if (cuda::on_cuda(dx)) {
         Tensor whole(Spec{shape.output(), g.dtype(), g.device()});
-        Tensor parts = cuda::scratch(dx, cuda::conv2d_input_gradient_parts(shape));
-        return cuda::run("conv_pool_input_gradient", dx, {&g, &gate, &w}, [&](auto gpu) {
+        cuda::run("conv_pool_input_gradient", dx, {&g, &gate, &w}, [&](auto gpu) {
             gpu->gated_unpool(gpu.stream, shape, gpu.in(g), cuda::in<uint8_t>(gate), gpu.out(whole));
-            gpu->conv2d_input_gradient(gpu.stream, shape, product_mode().precision, gpu.in(whole), gpu.in(w),
-                                       gpu.out(dx), gpu.out(parts));
         });
+        return cuda::conv2d_input_gradient(shape, whole, w, dx);
     }
     visit_floating("conv_pool_input_gradient", dx.dtype(), [&]<class T>() {
         conv_pool_input_gradient<T>(shape, g.data<T>().data(), gate.data<uint8_t>().data(),
@@ -177,16 +174,14 @@ void conv_pool_weight_gradient(const ConvShape& shape, const Tensor& x, const Te
                                Tensor& dw, Tensor& dbias, const KernelContext& context) {
     if (cuda::on_cuda(dw)) {
         Tensor whole(Spec{shape.output(), g.dtype(), g.device()});
-        Tensor parts = cuda::scratch(dw, cuda::conv2d_weight_gradient_parts(shape)),
-               lines(Spec{{shape.n * (shape.oh / 2) * shape.o}, g.dtype(), g.device()});
-        return cuda::run("conv_pool_weight_gradient", dw, {&x, &g, &gate, &dbias}, [&](auto gpu) {
+        Tensor lines(Spec{{shape.n * (shape.oh / 2) * shape.o}, g.dtype(), g.device()});
+        cuda::run("conv_pool_weight_gradient", dw, {&x, &g, &gate, &dbias}, [&](auto gpu) {
             if (whole.elements() > 0)
                 gpu->gated_unpool(gpu.stream, shape, gpu.in(g), cuda::in<uint8_t>(gate), gpu.out(whole));
-            gpu->conv2d_weight_gradient(gpu.stream, shape, product_mode().precision, gpu.in(x), gpu.in(whole),
-                                        gpu.out(dw), gpu.out(parts));
             gpu->gated_sum(gpu.stream, shape, gpu.in(g), cuda::in<uint8_t>(gate), gpu.out(lines),
                            gpu.out(dbias));
         });
+        return cuda::conv2d_weight_gradient(shape, x, whole, dw);
     }
     visit_floating("conv_pool_weight_gradient", dw.dtype(), [&]<class T>() {
         conv_pool_weight_gradient<T>(shape, x.data<T>().data(), g.data<T>().data(),

@@ -2,9 +2,11 @@
 
 #include "tensor/cuda/blas.hpp"
 #include "tensor/cuda/device.hpp"
+#include "tensor/cuda/dnn.hpp"
 
 #include <algorithm>
 #include <cstring>
+#include <dlfcn.h>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,6 +26,7 @@ std::size_t limit = 0, held = 0;
 int overrun = 0;
 Fault fault;
 std::unique_ptr<Blas> fake_blas;
+std::unique_ptr<Dnn> fake_dnn;
 
 void* allocate(int, std::size_t bytes) {
     std::lock_guard lock(mutex);
@@ -74,6 +77,7 @@ const Backend emulated_backend{
     .keeps_blocks = false,
     .kernels = emulated::all_kernels(),
     .blas = [] { return fake_blas.get(); },
+    .dnn = [] { return fake_dnn.get(); },
 };
 
 }  // namespace
@@ -93,16 +97,27 @@ EmulatedDevice::~EmulatedDevice() {
 }
 
 Libraries::Libraries() : mode_(ProductMode{.libraries = true}) {
-    const std::string file = MICROTOME_CUBLASLT;
-    fake_blas = Blas::open({&file, 1});
+    const std::string blas_file = MICROTOME_CUBLASLT, dnn_file = MICROTOME_CUDNN;
+    fake_blas = Blas::open({&blas_file, 1});
+    fake_dnn = Dnn::open({&dnn_file, 1});
 }
 
 Libraries::~Libraries() {
     fake_blas.reset();
+    fake_dnn.reset();
 }
 
 Blas& Libraries::blas() const {
     return *backend()->blas();
+}
+
+Dnn& Libraries::dnn() const {
+    return *backend()->dnn();
+}
+
+int64_t Libraries::descriptors_alive() {
+    void* library = dlopen(MICROTOME_CUDNN, RTLD_NOW);
+    return reinterpret_cast<int64_t (*)()>(dlsym(library, "stand_in_alive"))();
 }
 
 void EmulatedDevice::limit_memory(std::size_t bytes) {

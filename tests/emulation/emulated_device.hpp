@@ -6,10 +6,12 @@
 #include "tensor/precision.hpp"
 
 #include <cstddef>
+#include <cstdint>
 
 namespace microtome::cuda {
 class Blas;
-}
+class Dnn;
+}  // namespace microtome::cuda
 
 namespace microtome::cuda::emulation {
 
@@ -45,6 +47,9 @@ class Libraries {
     Libraries& operator=(const Libraries&) = delete;
 
     Blas& blas() const;
+    Dnn& dnn() const;
+    // What the stand-in for cuDNN has made and nobody has destroyed.
+    static int64_t descriptors_alive();
 
   private:
     ProductModeScope mode_;
