@@ -39,6 +39,7 @@ struct Operand {
 struct Prepared {
     std::vector<Owned> parts;   // what the plan was made of
     std::optional<Owned> plan;  // none where the problem was refused
+    std::string refusal;        // why
     int64_t workspace = 0;
     bool has_run = false;
 };
@@ -86,11 +87,15 @@ struct Dnn::Implementation {
         return made;
     }
 
-    // Reasons why a plain kernel runs; the first is enough.
+    // Says why a plain kernel runs; the first reason is enough.
     void say(const std::string& reason) {
         if (!std::exchange(said, true))
             std::clog << "microtome: some convolutions run without cuDNN, which is slower: " << reason
                       << '\n';
+    }
+    bool refused(const Prepared* problem) {
+        if (problem != nullptr) say(problem->refusal);
+        return false;
     }
 
     // The allowed configurations among those of one mode of the heuristic, best first, as plans.
@@ -149,23 +154,23 @@ struct Dnn::Implementation {
 
     Prepared prepare(const Problem& problem, Context* context) {
         Prepared result;
-        std::string reason = str("it has no allowed way for one of ", problem.n, " images of ", problem.h,
-                                 "x", problem.w, "x", problem.c);
+        result.refusal = str("it has no allowed way for one of ", problem.n, " images of ", problem.h, "x",
+                             problem.w, "x", problem.c);
         try {
             const Descriptor* graph = describe(functions, problem, context, result.parts);
             for (HeuristicsMode mode : {HeuristicsMode::a, HeuristicsMode::fallback}) try {
                     if (choose(problem, context, graph, mode, result)) return result;
                 } catch (const Refusal& refusal) {
-                    reason = refusal.reason;
+                    result.refusal = refusal.reason;
                 }
         } catch (const Refusal& refusal) {
-            reason = refusal.reason;
+            result.refusal = refusal.reason;
         }
-        say(reason);
-        return {};
+        result.parts.clear();
+        return result;
     }
 
-    // The plan for a problem; null where the library does not take it.
+    // What the library has for a problem; null where it cannot use the device.
     Prepared* prepared_for(const Problem& problem) {
         Context* const context = handle(problem.device);
         if (context == nullptr) return nullptr;
@@ -174,11 +179,12 @@ struct Dnn::Implementation {
             if (prepared.size() >= kMostProblems) prepared.clear();
             known = prepared.emplace(problem, prepare(problem, context)).first;
         }
-        return known->second.plan ? &known->second : nullptr;
+        return &known->second;
     }
 
-    // False, and nothing has been done, where the library has thought better of it.
+    // False, and nothing has been done, where there is no plan or the library has thought better of it.
     bool execute(const Queue& queue, Prepared& now, std::span<const Operand> operands) {
+        if (!now.plan) return false;
         const int device = queue.stream.device;
         Tensor workspace;
         if (now.workspace > 0)
@@ -210,7 +216,7 @@ struct Dnn::Implementation {
             const std::string reason = reason_of(functions, status);
             if (!is_not_supported(status) || now.has_run)
                 throw DeviceError("cuDNN", str("expected it to convolve, got: ", reason));
-            say(reason);
+            now.refusal = reason;
             now.plan.reset();
             return false;
         }
@@ -311,28 +317,38 @@ bool Dnn::Implementation::convolve(const Queue& queue, Kind kind, const ConvShap
     std::optional<Problem> problem = problem_of(queue, kind, shape, precision);
     if (!problem) return false;
     std::lock_guard lock(mutex);
+    Prepared* now = nullptr;
     if (precision == Precision::bf16) {  // in memory of the allocator's, which is aligned
-        Prepared* const plan = prepared_for(*problem);
-        if (plan == nullptr) return false;
+        now = prepared_for(*problem);
+        if (now == nullptr || !now->plan) return refused(now);
         const Tensor left = rounded_to_bf16(queue, a), right = rounded_to_bf16(queue, b);
         Tensor sums(Spec{y.shape(), Dtype::bf16, y.device()});
         const Operand operands[] = {
             {ids[0], left.raw()}, {ids[1], right.raw()}, {ids[2], sums.mutable_raw()}};
-        if (!execute(queue, *plan, operands)) return false;
+        if (!execute(queue, *now, operands)) return refused(now);
         queue.memory().convert(queue.stream, Dtype::bf16, Dtype::f32, in<bfloat16>(sums), out<float>(y),
                                y.elements());
         finish(queue, y, epilogue);
         return true;
     }
     std::vector<Operand> operands{{ids[0], in<float>(a)}, {ids[1], in<float>(b)}, {ids[2], out<float>(y)}};
-    if (epilogue.bias.defined()) operands.push_back({kBias, in<float>(epilogue.bias)});
-    if (epilogue.residual.defined()) operands.push_back({kResidual, in<float>(epilogue.residual)});
-    problem->bias = epilogue.bias.defined();
-    problem->residual = epilogue.residual.defined();
-    problem->relu = epilogue.relu;
+    if (epilogue.bias.defined()) {  // without one there are no compiled kernels for what follows
+        Problem whole = *problem;
+        std::vector<Operand> all = operands;
+        all.push_back({kBias, in<float>(epilogue.bias)});
+        if (epilogue.residual.defined()) all.push_back({kResidual, in<float>(epilogue.residual)});
+        whole.bias = true;
+        whole.residual = epilogue.residual.defined();
+        whole.relu = epilogue.relu;
+        whole.alignment = alignment_of(all);
+        now = prepared_for(whole);
+        if (now != nullptr && execute(queue, *now, all)) return true;
+    }
     problem->alignment = alignment_of(operands);
-    Prepared* const plan = prepared_for(*problem);
-    return plan != nullptr && execute(queue, *plan, operands);
+    now = prepared_for(*problem);
+    if (now == nullptr || !execute(queue, *now, operands)) return refused(now);
+    finish(queue, y, epilogue);
+    return true;
 }
 
 bool Dnn::conv2d(const Queue& queue, const ConvShape& shape, Precision precision, const Tensor& x,

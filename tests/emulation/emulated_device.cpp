@@ -120,6 +120,10 @@ int64_t Libraries::descriptors_alive() {
     return reinterpret_cast<int64_t (*)()>(dlsym(library, "stand_in_alive"))();
 }
 
+std::string cudnn_planner() {
+    return MICROTOME_CUDNN_PLANNER;
+}
+
 void EmulatedDevice::limit_memory(std::size_t bytes) {
     limit = bytes;
 }

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace microtome::cuda {
 class Blas;
@@ -54,5 +55,8 @@ class Libraries {
   private:
     ProductModeScope mode_;
 };
+
+// The file that stands before NVIDIA's cuDNN where there is no GPU (libraries/cudnn_planner.cpp).
+std::string cudnn_planner();
 
 }  // namespace microtome::cuda::emulation

@@ -273,6 +273,16 @@ TEST_CASE("runs that want the CPU's bits do without the library, and f64 does", 
     CHECK(same_on_both({random_tensor<float>(s.input(), 1), random_tensor<float>(s.filters(), 2)},
                        {unwritten(s.output(), Dtype::f32)}, forward, kernels::conv2d_workspace<float>(s)));
     CHECK(libraries.dnn().calls() == 0);
+
+    // Others do not.
+    const ProductModeScope fast({.libraries = true});
+    const KernelContext context;
+    Tensor x = random_tensor<float>(s.input(), 1).to(kCuda),
+           w = random_tensor<float>(s.filters(), 2).to(kCuda), y(Spec{s.output(), Dtype::f32, kCuda});
+    kernels::conv2d(s, x, w, y, context);
+    kernels::conv2d_input_gradient(s, y, w, x, context);
+    kernels::conv2d_weight_gradient(s, x, y, w, context);
+    CHECK(libraries.dnn().calls() == 3);
 }
 
 TEST_CASE("convolutions behind a pooling are the library's, too", "[cuda][dnn]") {

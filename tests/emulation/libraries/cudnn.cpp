@@ -230,6 +230,13 @@ std::vector<int64_t> engines_for(const Node& heuristics) {
     if (c.x->data_type() != c.w->data_type() || (!c.y->is_virtual() && c.x->data_type() != c.y->data_type()))
         return {};
     if (c.axis(Attribute::convolution_dilations, 0) > 3) return {};
+    // There are kernels for what follows a convolution if a bias is part of it, and not for every shape.
+    const auto operations = graph.all<const Node*>(Attribute::graph_operations);
+    const bool has_bias = std::any_of(operations.begin(), operations.end(), [&](const Node* operation) {
+        return operation->has(Attribute::pointwise_operation_b) &&
+               operation->node(Attribute::pointwise_operation_b).dimensions()[0] == 1;
+    });
+    if (operations.size() > 1 && (!has_bias || c.x->dimensions()[1] == 5)) return {};
     const bool grouped = c.x->dimensions()[1] != c.w->dimensions()[1];
     if (heuristics.one<HeuristicsMode>(Attribute::heuristics_mode) == HeuristicsMode::fallback)
         return {kWinograd, kPlain};
