@@ -325,14 +325,21 @@ std::string reach(const Threat& threat) {
     return str(" of standard deviation ", epsilon_text(threat.epsilon));
 }
 
+// Whether several architectures are compared, so that "the model" is not one of them.
+bool has_rivals(const StudyFindings& findings) {
+    return std::any_of(findings.models.begin(), findings.models.end(),
+                       [](const ModelFindings& model) { return model.kind == ModelFindings::Kind::rival; });
+}
+
 // What a reader should take away, in sentences made of the numbers alone.
 std::vector<std::string> sentences(const StudyFindings& findings) {
     std::vector<std::string> found;
     const ModelFindings& baseline = findings.models.front();
-    found.push_back(str("On test images that it had never seen, the model was right in ",
-                        words(share_of(baseline.rows.at(0))), "."));
+    const bool rivals = has_rivals(findings);
+    found.push_back(str("On test images that it had never seen, ", rivals ? baseline.title : "the model",
+                        " was right in ", words(share_of(baseline.rows.at(0))), "."));
     if (baseline.metrics.malignant_called_benign.n > 0)
-        found.push_back(str("Of malignant tissue it called benign ",
+        found.push_back(str("Of malignant tissue ", rivals ? baseline.title : "it", " called benign ",
                             words(baseline.metrics.malignant_called_benign), "."));
     for (std::size_t k = 0; k < baseline.titles.size(); ++k) {
         if (baseline.columns[k].empty()) continue;
@@ -389,7 +396,11 @@ std::vector<report::KeyFigure> key_figures(const StudyFindings& findings) {
                            str("[", share_text(s.low), ", ", share_text(s.high), "], n = ", share.n), note});
     };
     const ModelFindings& baseline = findings.models.front();
-    add("clean accuracy", share_of(baseline.rows.at(0)), "test images, never trained on");
+    const std::string unseen = "test images, never trained on";
+    if (!has_rivals(findings)) add("clean accuracy", share_of(baseline.rows.at(0)), unseen);
+    for (const ModelFindings& model : findings.models)
+        if (has_rivals(findings) && (&model == &baseline || model.kind == ModelFindings::Kind::rival))
+            add("clean accuracy", share_of(model.rows.at(0)), str(model.title, ": ", unseen));
     std::string column;
     for (std::size_t k = 0; k < baseline.columns.size() && column.empty(); ++k)
         if (!baseline.columns[k].empty() && baseline.attacked->evaluation.outcomes.at(k).crafted()) {
