@@ -19,6 +19,7 @@ struct CommonOptions {
     int threads = 0;  // 0: as many as OpenMP would take
     bool quiet = false;
     std::string device = "cpu";  // of those that calculate much
+    std::string precision = "f32";
 };
 
 }  // namespace microtome::apps

@@ -5,6 +5,7 @@
 #include "apps/gradcheck_model.hpp"
 #include "base/error.hpp"
 #include "base/suggest.hpp"
+#include "tensor/precision.hpp"
 
 #include <filesystem>
 #include <iostream>
@@ -54,6 +55,7 @@ int evaluate_model(const EvaluateOptions& options) {
         throw OptionsError("evaluate",
                            str("expected one model for a gradient audit, got ", options.models.size()),
                            "audit each member by itself");
+    if (options.gradient_audit > 0) require_unrounded_products("evaluate");
     std::vector<std::unique_ptr<Attack>> attacks;
     for (const std::string& epsilon : suite.epsilons)
         for (const std::string& name : suite.attacks)

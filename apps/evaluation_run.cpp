@@ -4,6 +4,7 @@
 #include "attacks/registry.hpp"
 #include "base/error.hpp"
 #include "base/interrupt.hpp"
+#include "tensor/precision.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -207,6 +208,7 @@ EvaluationReport run_evaluation(const EvaluationRun& run,
 
     results.seed = run.seed;
     results.run = {{"data", run.data}, {"images", chosen.which}, {"device", str(run.device)}};
+    if (run.device != kCpu) results.run.emplace_back("products", str(product_mode()));
     results.run.insert(results.run.end(), judged.facts.begin(), judged.facts.end());
     results.run.insert(results.run.end(), fits.begin(), fits.end());
     if (loader->skipped().size() > 0) results.run.emplace_back("skipped", str(loader->skipped().size()));

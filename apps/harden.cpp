@@ -2,6 +2,7 @@
 
 #include "apps/command.hpp"
 #include "apps/evaluation_run.hpp"
+#include "apps/precision.hpp"
 #include "apps/train_settings.hpp"
 #include "apps/training_run.hpp"
 #include "attacks/registry.hpp"
@@ -136,6 +137,7 @@ class Hardening {
         : options_(options),
           settings_(
               RunSettings::resolve("harden", harden_settings(), options.given, options.out, options.resume)),
+          products_(products_on(options.device, settings_.text("precision"), product_mode().libraries)),
           fresh_(is_fresh(settings_)),
           recipe_(recipe_of(settings_, fresh_)),
           weights_{settings_.real("clean-weight"), settings_.real("adversarial-weight")},
@@ -168,6 +170,7 @@ class Hardening {
 
     const HardenOptions& options_;
     RunSettings settings_;
+    ProductModeScope products_;
     bool fresh_;
     Recipe recipe_;
     PairWeights weights_;
@@ -274,6 +277,8 @@ ModelCard Hardening::card_of_result() const {
     ModelCard card = original_.card;
     card.training = description_of(recipe_);
     card.training["microtome"] = kVersion;
+    if (product_mode().precision != Precision::f32)
+        card.training["precision"] = str(product_mode().precision);
     card.training["data"] = settings_.text("data");
     card.training["training_images"] = str(parts_.split.train.size());
     card.training["hardened_from"] = settings_.text("model");
@@ -314,6 +319,7 @@ int Hardening::judge(const std::string& path, LoadedModel hardened) {
                    {"data", settings_.text("data")},
                    {"images", "the test part of " + parts_.which},
                    {"hardened from", str(settings_.text("model"), ", hash ", hash_)}};
+    if (options_.device != kCpu) results.run.emplace_back("products", str(product_mode()));
     results.rows = rows_of(before, settings_.text("model"));
     const std::vector<ResultRow> rows = rows_of(after, path);
     results.rows.insert(results.rows.end(), rows.begin(), rows.end());
@@ -421,6 +427,7 @@ const std::vector<Setting>& harden_settings() {
         {"augment", kUsualAugmentation,
          "what may happen to an image before it is attacked, as `microtome train` has it; finetune-static: "
          "nothing"},
+        {"precision", "f32", kPrecisionAbout},
         {"seed", "0", "of order, augmentation, dropout and the attacks' draws"}};
     return settings;
 }

@@ -10,6 +10,7 @@
 #include "apps/gradcheck_model.hpp"
 #include "apps/harden.hpp"
 #include "apps/model.hpp"
+#include "apps/precision.hpp"
 #include "apps/study.hpp"
 #include "apps/train.hpp"
 #include "apps/train_settings.hpp"
@@ -50,9 +51,10 @@ bool gpu_in_sight() {
 std::string banner(Device device, bool may_be_cuda) {
     int threads = thread_limit();
     std::string where = str(device);
-    if (device != kCpu)
+    if (device != kCpu) {
         where += str(", ", cuda::backend_of(device).device_name(device.index));
-    else if (may_be_cuda && cuda::backend() != nullptr && !gpu_in_sight())
+        if (product_mode().precision != Precision::f32) where += str(", ", product_mode().precision);
+    } else if (may_be_cuda && cuda::backend() != nullptr && !gpu_in_sight())
         where += " (there is no GPU)";
     return str("microtome ", kVersion, "  ", cpu::isa_name(cpu::active_isa()), "  ", threads,
                threads == 1 ? " thread" : " threads", "  ", where);
@@ -107,6 +109,9 @@ class CommandLine {
         std::optional<ThreadLimit> limit;
         if (common_.threads != 0) limit.emplace(common_.threads);
         device_ = parse_device(common_.device);
+        // --exact asks for the tape's bits, which libraries do not have.
+        const ProductModeScope products(
+            products_on(device_, common_.precision, !attack_.exact && !evaluate_.exact));
         if (!common_.quiet) std::cout << banner(device_, may_be_cuda_) << std::endl;
         return action_();
     }
@@ -186,6 +191,7 @@ class CommandLine {
             "the\n"
             "table come the rails, checks on the evaluation itself: docs/rails.md says what each means.");
         add_device(command);
+        add_precision(command);
         add_judged(command, attack_.models, attack_.voting, attack_.data, attack_.batch, attack_.n,
                    attack_.seed, attack_.malignant, attack_.exact);
         command
@@ -217,6 +223,7 @@ class CommandLine {
             "standard: all images, FGSM, PGD with 20 steps and 2 restarts, noise and a shuffled control at\n"
             "1/2, 1, 2, 4 and 8/255. Which images: as `microtome attack` says.");
         add_device(command);
+        add_precision(command);
         add_judged(command, evaluate_.models, evaluate_.voting, evaluate_.data, evaluate_.batch, evaluate_.n,
                    evaluate_.seed, evaluate_.malignant, evaluate_.exact);
         command->add_option("--suite", evaluate_.suite, "quick or standard")->capture_default_str();
@@ -255,7 +262,7 @@ class CommandLine {
             ->capture_default_str();
         command->add_flag("--exact", exact,
                           "the very bits of the tape, a third as fast: no batch norm folded into filters, no "
-                          "Winograd convolution");
+                          "Winograd convolution, no library on a GPU");
     }
 
     void add_train() {
@@ -324,6 +331,7 @@ class CommandLine {
             return bench(bench_);
         });
         add_device(command);
+        add_precision(command);
         command->footer(
             "gemm: single-precision matrix products, their share of the processor's measured peak, and\n"
             "OpenBLAS in the same run where it is installed.\n"
@@ -416,6 +424,10 @@ class CommandLine {
             ->capture_default_str();
         command->parse_complete_callback([this] { may_be_cuda_ = true; });
     }
+    // Commands that keep their settings with a run have it among them.
+    void add_precision(CLI::App* command) {
+        command->add_option("--precision", common_.precision, kPrecisionAbout)->capture_default_str();
+    }
 
     void add_gradcheck() {
         CLI::App* command =
@@ -430,6 +442,7 @@ class CommandLine {
                     return check_gradients(gradcheck_);
                 });
         add_device(command);
+        add_precision(command);
         gradcheck::Selection& selection = gradcheck_.selection;
         command->add_option("--op", gradcheck_.op, "this op only")->type_name("NAME");
         command->add_option("--oracle", selection.oracle, "this oracle only")->type_name("NAME");
@@ -483,6 +496,7 @@ class CommandLine {
             "are. The "
             "run's\npreset.toml and the report say what was changed.");
         add_device(command);
+        add_precision(command);
         command->add_option("preset", study_.preset, "the study as a TOML file")
             ->type_name("PRESET")
             ->required();

@@ -1,6 +1,7 @@
 #include "apps/train.hpp"
 
 #include "apps/command.hpp"
+#include "apps/precision.hpp"
 #include "apps/train_settings.hpp"
 #include "apps/training_run.hpp"
 #include "base/atomic_file.hpp"
@@ -140,6 +141,8 @@ void make_model_of(Run& run) {
     options = complete_options(run.card.architecture, options);
     run.card.training = description_of(run.recipe);
     run.card.training["microtome"] = kVersion;
+    if (product_mode().precision != Precision::f32)
+        run.card.training["precision"] = str(product_mode().precision);
     run.card.training["data"] = run.data_text();
     run.card.training["training_images"] = std::to_string(run.split.train.size());
     run.model = make_model(run.card.architecture, options);
@@ -262,6 +265,8 @@ int train(const TrainOptions& options) {
     Run run{.options = options,
             .settings =
                 RunSettings::resolve("train", train_settings(), options.given, options.out, options.resume)};
+    const ProductModeScope products(
+        products_on(options.device, run.settings.text("precision"), product_mode().libraries));
     run.recipe = train_recipe(run.settings);
     open_data(run);
     make_model_of(run);

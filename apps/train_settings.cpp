@@ -1,5 +1,6 @@
 #include "apps/train_settings.hpp"
 
+#include "apps/precision.hpp"
 #include "base/error.hpp"
 #include "base/suggest.hpp"
 
@@ -42,6 +43,7 @@ const std::vector<Setting>& train_settings() {
          "said"},
         {"sampling", "natural", "natural: each image once an epoch; balanced: each class equally often"},
         {"per-class", "100", "images of each class of the built-in tissue, where no data are given"},
+        {"precision", "f32", kPrecisionAbout},
         {"seed", "0", "of initial weights, split, order, augmentation and dropout"}};
     return settings;
 }

@@ -3,6 +3,7 @@
 #include "autograd/tape.hpp"
 #include "base/interrupt.hpp"
 #include "tensor/kernels/elementwise.hpp"
+#include "tensor/precision.hpp"
 #include "tensor/random.hpp"
 
 #include <algorithm>
@@ -366,6 +367,7 @@ std::string GradientAudit::text() const {
 
 GradientAudit audit_gradients(Module& model, const ModelOptions& model_options, const Batch& batch,
                               const GradientAuditOptions& options) {
+    require_unrounded_products("gradient audit");
     const auto began = std::chrono::steady_clock::now();
     model.to(options.device);
     ModelClassifier classifier(model, model_options);

@@ -9,6 +9,7 @@
 #include "studies/attention_pictures.hpp"
 #include "studies/model_comparison.hpp"
 #include "tensor/math.hpp"
+#include "tensor/precision.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -427,6 +428,10 @@ Results results_of(const StudyRun& run, const StudyFindings& findings) {
                             {"split", std::string(name_of(run.split_options.kind))},
                             {"version", kVersion}},
                     .seed = run.preset.seed};
+    if (run.options.device != kCpu) {
+        results.run.emplace_back("device", str(run.options.device));
+        results.run.emplace_back("products", str(product_mode()));
+    }
     for (const ModelFindings& model : findings.models) {
         results.metrics.push_back(model.metrics);
         results.rows.insert(results.rows.end(), model.rows.begin(), model.rows.end());

@@ -10,6 +10,7 @@
 #include "studies/cervix.hpp"
 #include "studies/findings.hpp"
 #include "studies/transferred.hpp"
+#include "tensor/precision.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -95,14 +96,18 @@ constexpr uint64_t kMemberSeed = 1000;  // apart from the seeds of hardenings
 // Refuses a folder with another study; leaves the preset in it.
 void claim_folder(const StudyRun& run) {
     const std::string path = run.folder("") + "preset.toml";
+    // What was made in one precision is not gone on with in another.
+    std::string text = run.preset.text;
+    if (const Precision precision = product_mode().precision; precision != Precision::f32)
+        text += str("\n# run with --precision ", precision, '\n');
     try {
-        if (read_file(path, run.preset.text.size() + (1 << 20)) == run.preset.text) return;
-        throw OptionsError(
-            "study",
-            str("expected ", run.options.out, " to be new or to hold this study, got one of another preset"),
-            "give --out another folder");
+        if (read_file(path, text.size() + (1 << 20)) == text) return;
+        throw OptionsError("study",
+                           str("expected ", run.options.out,
+                               " to be new or to hold this study, got one of another preset or precision"),
+                           "give --out another folder");
     } catch (const MissingFileError&) {
-        write_file(path, run.preset.text);
+        write_file(path, text);
     }
 }
 

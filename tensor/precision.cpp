@@ -33,6 +33,11 @@ double rounding_error(Precision precision) {
     return 0;
 }
 
+std::ostream& operator<<(std::ostream& out, const ProductMode& shown) {
+    return out << shown.precision
+               << (shown.libraries ? ", by libraries where they are found" : ", by plain kernels");
+}
+
 ProductMode product_mode() {
     return mode;
 }
@@ -41,6 +46,13 @@ ProductModeScope::ProductModeScope(ProductMode wanted) : previous_(std::exchange
 
 ProductModeScope::~ProductModeScope() {
     mode = previous_;
+}
+
+void require_unrounded_products(std::string_view where) {
+    if (mode.precision != Precision::f32)
+        throw OptionsError(where, str("expected precision f32, got ", mode.precision),
+                           "between rounded factors a function goes in steps, and differences are no "
+                           "measure of its gradient");
 }
 
 }  // namespace microtome

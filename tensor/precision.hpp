@@ -49,6 +49,9 @@ struct ProductMode {
     friend bool operator==(const ProductMode&, const ProductMode&) = default;
 };
 
+// For records: "f32, by libraries where they are found" or "tf32, by plain kernels".
+std::ostream& operator<<(std::ostream& out, const ProductMode& mode);
+
 // The calling thread's: that of the innermost scope, else f32 with libraries.
 ProductMode product_mode();
 
@@ -62,5 +65,9 @@ class ProductModeScope {
   private:
     ProductMode previous_;
 };
+
+// Throws OptionsError, with the reason, where factors are rounded: for those who hold gradients against
+// differences.
+void require_unrounded_products(std::string_view where);
 
 }  // namespace microtome

@@ -6,6 +6,7 @@
 #include "autograd/tape.hpp"
 #include "base/interrupt.hpp"
 #include "tensor/out_of_memory.hpp"
+#include "tensor/precision.hpp"
 #include "training/checkpoint.hpp"
 
 #include <algorithm>
@@ -190,6 +191,8 @@ class Trainer::Run {
         std::string names;
         for (const auto& callback : callbacks_) names += (names.empty() ? "" : " ") + callback->name();
         config["trainer.callbacks"] = names;
+        if (const Precision precision = product_mode().precision; precision != Precision::f32)
+            config["trainer.precision"] = str(precision);
     }
 
     void restore() {

@@ -2,6 +2,7 @@
 
 #include "autograd/gradcheck/oracles.hpp"
 #include "base/suggest.hpp"
+#include "tensor/precision.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -133,6 +134,7 @@ Row run_oracle(const OracleInfo& oracle, const OpInfo& op, const SampleSet& set,
 }
 
 std::vector<Row> check_op(const OpInfo& op, const Selection& selection) {
+    require_unrounded_products("gradcheck");
     const SampleSet set = on_device(op, selected(op, selection), selection.device);
     std::vector<std::string> names;
     std::vector<Row> rows;

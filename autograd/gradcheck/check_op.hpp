@@ -75,7 +75,8 @@ struct Selection {
 };
 
 // All oracles for one op, in the order above, those left out that cannot apply. OptionsError for an oracle
-// that does not exist, a sample that the op does not have, and shapes that no sample can be cut to.
+// that does not exist, a sample that the op does not have, shapes that no sample can be cut to, and where the
+// thread's products are not in f32 (tensor/precision.hpp).
 std::vector<Row> check_op(const OpInfo& op, const Selection& selection = {});
 
 // The op of the list with that name, or all ops if it is empty. OptionsError when there is none.

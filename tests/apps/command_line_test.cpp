@@ -62,6 +62,14 @@ TEST_CASE("wrong use is status 2 and says what would be right", "[apps]") {
     const Outcome missing = microtome_command("bench --device cuda:99");
     CHECK(missing.status == 4);
     CHECK_THAT(missing.output, Contains("[device] expected") && Contains("HINT"));
+    for (const char* command : {"bench", "train --out /nowhere", "gradcheck"}) {
+        const Outcome rounded = microtome_command(str(command, " --precision tf32"));
+        CHECK(rounded.status == 2);
+        CHECK_THAT(rounded.output, Contains("expected f32 on the processor, got tf32"));
+    }
+    const Outcome half = microtome_command("attack --model x --data y --precision fp16");
+    CHECK(half.status == 2);
+    CHECK_THAT(half.output, Contains("expected f32, tf32 or bf16, got 'fp16'"));
     Outcome isa = microtome_command("bench", "MICROTOME_ISA=xyzzy");
     CHECK(isa.status == 2);
     CHECK_THAT(isa.output, Contains("[MICROTOME_ISA]") && Contains("'xyzzy'"));
