@@ -1,5 +1,6 @@
 #include "autograd/batch_plan.hpp"
 
+#include "autograd/plan/fuse.hpp"
 #include "autograd/plan/traced_classifier.hpp"
 
 #include <algorithm>
@@ -66,6 +67,7 @@ class BatchPlan::Implementation {
 
     Program trace(int64_t n) const {
         Program result{classifier_.trace(n)};
+        if (classifier_.device() != kCpu) plan::fuse_on_device(result.graph);
         result.placement = plan::place(result.graph, {});
         for (int v : result.inputs)
             result.read.push_back(std::any_of(

@@ -49,4 +49,8 @@ void fold_scales(Graph& graph, Prepared& prepared);
 // matrix is packed once. `exact`: the stages have the bits of the ops they replace.
 void fuse(Graph& graph, bool exact, Prepared& prepared);
 
+// On a GPU: products of two matrices, and convolutions, take a bias for each column or channel, a residual
+// and a ReLU along. With plain kernels the stages have the bits of the ops they replace.
+void fuse_on_device(Graph& graph);
+
 }  // namespace microtome::plan

@@ -1,5 +1,6 @@
 #include "autograd/plan/stages.hpp"
 
+#include "autograd/plan/describe_stage.hpp"
 #include "tensor/cpu/isa.hpp"
 #include "tensor/kernels/matmul.hpp"
 
@@ -10,26 +11,6 @@ namespace {
 
 const float* floats(const Tensor& x) {
     return x.data<float>().data();
-}
-
-// What a stage tells of itself, from its functions on attributes of type A.
-template <class A>
-OpInfo describe_stage(std::string_view name, std::string_view formula) {
-    OpInfo info;
-    info.name = name;
-    info.formula = formula;
-    info.not_differentiable = "a stage of a plan is what fusion makes of ops and of their gradients";
-    info.print = [](const void* a) {
-        AttributePrinter printer;
-        static_cast<const A*>(a)->each(printer);
-        return printer.text();
-    };
-    info.hash = [](const void* a) {
-        AttributeHasher hasher;
-        static_cast<const A*>(a)->each(hasher);
-        return hasher.hash();
-    };
-    return info;
 }
 
 }  // namespace
