@@ -75,7 +75,7 @@ int bench_gemm(std::ostream& out, std::vector<BenchRow>& rows) {
         }
         peak = std::max(peak, peak_gflops(threads));
         out << "\npeak of " << threads << (threads == 1 ? " thread: " : " threads: ") << std::setprecision(1)
-            << peak << " GF/s\n";
+            << peak << " GF/s, memory " << memory_gbytes(threads) << " GB/s copied\n";
         for (BenchRow& row : measured) {
             row.peak_gflops = peak;
             row.share_of_peak = row.gflops / peak;

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace microtome::apps {
@@ -45,6 +47,23 @@ double peak_gflops(int threads) {
         });
     });
     return 1e-9 * static_cast<double>(operations[0] * threads) / seconds;
+}
+
+double memory_gbytes(int threads) {
+    constexpr std::size_t kBytes = std::size_t{128} << 20;
+    std::vector<std::vector<std::byte>> from(static_cast<std::size_t>(threads)), to(from.size());
+    cpu::parallel_tasks(threads, threads, [&](int64_t task, int) {
+        const auto t = static_cast<std::size_t>(task);
+        from[t].assign(kBytes, std::byte{1});
+        to[t].assign(kBytes, std::byte{2});
+    });
+    const double seconds = best_seconds([&] {
+        cpu::parallel_tasks(threads, threads, [&](int64_t task, int) {
+            const auto t = static_cast<std::size_t>(task);
+            std::memcpy(to[t].data(), from[t].data(), kBytes);
+        });
+    });
+    return 1e-9 * 2 * static_cast<double>(kBytes) * threads / seconds;
 }
 
 }  // namespace microtome::apps
