@@ -246,6 +246,34 @@ TEST_CASE("a JPEG of more pixels than it has bits for is refused before it is de
     }
 }
 
+TEST_CASE("a JPEG's scans need tables before them, and its colours a scan", "[data][image]") {
+    const std::string good = encoded("jpeg");
+    auto without = [&](std::string_view mark, std::size_t which) {
+        std::size_t at = good.find(mark);
+        for (std::size_t i = 0; i < which; ++i) at = good.find(mark, at + 2);
+        REQUIRE(at != std::string::npos);
+        const std::size_t length =
+            std::size_t{static_cast<uint8_t>(good[at + 2])} << 8 | static_cast<uint8_t>(good[at + 3]);
+        return good.substr(0, at) + good.substr(at + 2 + length);
+    };
+    CHECK_THROWS_WITH(decode_image(without("\xff\xc4", 0), "x"),
+                      Contains("Huffman tables of a JPEG file's scan before it"));
+    CHECK_THROWS_WITH(decode_image(without("\xff\xdb", 0), "x"),
+                      Contains("quantization tables of a JPEG file's scan before it"));
+    CHECK_THROWS_WITH(decode_image(without("\xff\xda", 0), "x"), Contains("colours"));
+    // Tables of means do not stand in for those of the other coefficients, nor one number for another.
+    const std::size_t scan = good.find("\xff\xda");
+    for (char tables : {'\x03', '\x30'}) {
+        std::string bad = good;
+        bad[scan + 6] = tables;
+        CHECK_THROWS_WITH(decode_image(bad, "x"), Contains("Huffman tables of a JPEG file's scan"));
+    }
+    // A scan behind the end of the image is none.
+    std::string ended = good;
+    ended.insert(scan, "\xff\xd9");
+    CHECK_THROWS_WITH(decode_image(ended, "x"), Contains("colours"));
+}
+
 TEST_CASE("a JPEG's Huffman tables must be sound", "[data][image]") {
     const std::string good = encoded("jpeg");
     REQUIRE_NOTHROW(decode_image(good, "x"));
