@@ -18,7 +18,6 @@ namespace {
 using namespace cudnn;
 
 constexpr int64_t kMostWorkspace = int64_t{1} << 30;
-constexpr std::size_t kMostProblems = 4096;
 
 // The padding of an axis if it may be taken for the same on both sides: where it is, or where so much behind
 // makes no difference because no filter reaches it.
@@ -175,10 +174,7 @@ struct Dnn::Implementation {
         Context* const context = handle(problem.device);
         if (context == nullptr) return nullptr;
         auto known = prepared.find(problem);
-        if (known == prepared.end()) {
-            if (prepared.size() >= kMostProblems) prepared.clear();
-            known = prepared.emplace(problem, prepare(problem, context)).first;
-        }
+        if (known == prepared.end()) known = prepared.emplace(problem, prepare(problem, context)).first;
         return &known->second;
     }
 
@@ -232,8 +228,8 @@ struct Dnn::Implementation {
     std::mutex mutex;
     Library library;
     Functions functions{};
-    std::map<int, Context*> handles;  // by device
-    std::map<Problem, Prepared> prepared;
+    std::map<int, Context*> handles;       // by device
+    std::map<Problem, Prepared> prepared;  // kept for good: graphs were captured of kernels that are theirs
     int64_t calls = 0;
     bool said = false;
 };

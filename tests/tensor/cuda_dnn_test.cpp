@@ -130,6 +130,17 @@ bool is_right(Kind kind, const ConvShape& s, const Factors& f, const Tensor& act
     return true;
 }
 
+// Convolutions given to the library since this was made: a GPU's is one for the whole process.
+class Calls {
+  public:
+    explicit Calls(const Libraries& libraries) : dnn_(libraries.dnn()), before_(dnn_.calls()) {}
+    int64_t count() const { return dnn_.calls() - before_; }
+
+  private:
+    const cuda::Dnn& dnn_;
+    int64_t before_;
+};
+
 Tensor there(const Tensor& x) {
     return x.defined() ? x.to(kCuda) : Tensor();
 }
@@ -151,13 +162,13 @@ bool right_by_library(const Libraries& libraries, Kind kind, const ConvShape& s,
                       const ConvEpilogue& epilogue = {}) {
     const ProductModeScope scope({precision, true});
     const Factors f = factors_of(kind, s);
-    const int64_t before = libraries.dnn().calls();
+    const Calls calls(libraries);
     const int overruns = EmulatedDevice::overruns();
     INFO(s.input() << " by " << s.filters() << ", kind " << static_cast<int>(kind) << ", " << precision);
     CHECK(is_right(kind, s, f, convolve(kind, s, there(f.a), there(f.b), f.result, epilogue), precision,
                    epilogue));
     CHECK(EmulatedDevice::overruns() == overruns);
-    return libraries.dnn().calls() == before + 1;
+    return calls.count() == 1;
 }
 
 // The device is the emulated one.
@@ -207,6 +218,7 @@ TEST_CASE("what follows a convolution is the library's, too", "[cuda][dnn]") {
 TEST_CASE("a NaN stays one behind the library's ReLU", "[cuda][dnn]") {
     EmulatedDevice device;
     const Libraries libraries;
+    const Calls calls(libraries);
     const ConvShape s = conv_shape({1, 4, 4, 3}, {5, 1, 1, 3}, {});
     Tensor x = random_tensor<float>(s.input(), 1);
     x.mutable_data<float>()[7] = std::numeric_limits<float>::quiet_NaN();  // of pixel 2
@@ -217,12 +229,13 @@ TEST_CASE("a NaN stays one behind the library's ReLU", "[cuda][dnn]") {
                      s.output(), {.bias = random_tensor<float>({5}, 4), .relu = true});
         for (std::size_t i = 0; i < 80; ++i) CHECK(std::isnan(y.data<float>()[i]) == (i / 5 == 2));
     }
-    CHECK(libraries.dnn().calls() == 3);
+    CHECK(calls.count() == 3);
 }
 
 TEST_CASE("the library is told how tensors are aligned", "[cuda][dnn]") {
     EmulatedDevice device;
     const Libraries libraries;
+    const Calls calls(libraries);
     const ConvShape s = conv_shape({2, 5, 5, 3}, {4, 3, 3, 3}, {});
     for (Kind kind : kKinds)
         for (Precision precision : kAll)
@@ -235,7 +248,7 @@ TEST_CASE("the library is told how tensors are aligned", "[cuda][dnn]") {
                 const Tensor a = memory.to(kCuda).view(f.a.shape(), skipped);
                 CHECK(is_right(kind, s, f, convolve(kind, s, a, f.b.to(kCuda), f.result), precision));
             }
-    CHECK(libraries.dnn().calls() == 36);
+    CHECK(calls.count() == 36);
 }
 
 TEST_CASE("convolutions by the library have the same bits in every run", "[cuda][dnn]") {
@@ -249,13 +262,14 @@ TEST_CASE("convolutions by the library have the same bits in every run", "[cuda]
                 Tensor first;
                 for (int start = 0; start < 2; ++start) {
                     const Libraries libraries;  // anew, with nothing remembered
+                    const Calls calls(libraries);
                     const ProductModeScope again({precision, true});
                     for (int repeat = 0; repeat < 2; ++repeat) {
                         const Tensor y = convolve(kind, s, there(f.a), there(f.b), f.result);
                         if (!first.defined()) first = y;
                         CHECK(agree(y, first));
                     }
-                    CHECK(libraries.dnn().calls() == 2);
+                    CHECK(calls.count() == 2);
                 }
             }
 }
@@ -263,6 +277,7 @@ TEST_CASE("convolutions by the library have the same bits in every run", "[cuda]
 TEST_CASE("runs that want the CPU's bits do without the library, and f64 does", "[cuda][dnn]") {
     EmulatedDevice device;
     const Libraries libraries;
+    const Calls calls(libraries);
     const ConvShape s = kCases[4].shape();
     auto forward = [&](const Tensors& in, Tensors& out, KernelContext& context) {
         kernels::conv2d(s, in[0], in[1], out[0], context);
@@ -272,7 +287,7 @@ TEST_CASE("runs that want the CPU's bits do without the library, and f64 does", 
     const ProductModeScope exact({.libraries = false});
     CHECK(same_on_both({random_tensor<float>(s.input(), 1), random_tensor<float>(s.filters(), 2)},
                        {unwritten(s.output(), Dtype::f32)}, forward, kernels::conv2d_workspace<float>(s)));
-    CHECK(libraries.dnn().calls() == 0);
+    CHECK(calls.count() == 0);
 
     // Others do not.
     const ProductModeScope fast({.libraries = true});
@@ -282,12 +297,13 @@ TEST_CASE("runs that want the CPU's bits do without the library, and f64 does", 
     kernels::conv2d(s, x, w, y, context);
     kernels::conv2d_input_gradient(s, y, w, x, context);
     kernels::conv2d_weight_gradient(s, x, y, w, context);
-    CHECK(libraries.dnn().calls() == 3);
+    CHECK(calls.count() == 3);
 }
 
 TEST_CASE("convolutions behind a pooling are the library's, too", "[cuda][dnn]") {
     EmulatedDevice device;
     const Libraries libraries;
+    const Calls calls(libraries);
     const ConvShape s = conv_shape({2, 6, 8, 3}, {4, 3, 3, 3}, kCases[3].options);
     const Tensor x = random_tensor<float>(s.input(), 1).to(kCuda),
                  w = random_tensor<float>(s.filters(), 2).to(kCuda),
@@ -303,7 +319,7 @@ TEST_CASE("convolutions behind a pooling are the library's, too", "[cuda][dnn]")
         return to({y, dx, dw, dbias}, kCpu);
     };
     const Tensors actual = results();
-    CHECK(libraries.dnn().calls() == 3);
+    CHECK(calls.count() == 3);
     const ProductModeScope exact({.libraries = false});
     const Tensors expected = results();
     for (std::size_t k = 0; k < 4; ++k) {
@@ -341,6 +357,7 @@ TEST_CASE("without cuDNN convolutions are plain, which is said", "[cuda][dnn]") 
 TEST_CASE("too little memory for cuDNN's workspace is said as ever", "[cuda][dnn]") {
     EmulatedDevice device(1 << 20);
     const Libraries libraries;
+    const Calls calls(libraries);
     const ConvShape s = kCases[3].shape();
     const Tensor x = random_tensor<float>(s.input(), 1).to(kCuda),
                  w = random_tensor<float>(s.filters(), 2).to(kCuda);
@@ -351,5 +368,5 @@ TEST_CASE("too little memory for cuDNN's workspace is said as ever", "[cuda][dnn
     EmulatedDevice::limit_memory(1 << 20);
     cuda::conv2d(s, x, w, y);
     CHECK(is_right(Kind::forward, s, factors_of(Kind::forward, s), y.to(kCpu), Precision::f32));
-    CHECK(libraries.dnn().calls() == 1);
+    CHECK(calls.count() == 1);
 }

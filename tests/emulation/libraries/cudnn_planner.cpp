@@ -15,12 +15,15 @@ constexpr DescriptorType kDeviceProperties{38};
 constexpr Attribute kHeuristicsDevice{204}, kPlanDevice{407}, kDeviceJson{2702};
 constexpr ElementType kCharacter{24};
 constexpr std::string_view kDevice = R"({
-"deviceName": "NVIDIA H100 80GB HBM3", "deviceVer": 900, "driverVer": 13000, "cudaDeviceId": 0, "pciDeviceId": 0,
-"isTccDriver": 0, "supportCoopLaunch": 1, "multiProcessorCount": 132, "smCountOrigin": 0, "warpSize": 32,
-"maxSharedMemoryPerBlock": 49152, "maxSharedMemoryPerBlockOptin": 232448, "reservedSharedMemoryPerBlock": 1024,
-"oversizedSharedMemoryPerBlock": 0, "maxRegistersPerSM": 65536, "regsPerBlock": 65536, "maxCtasPerSM": 32,
-"maxThreadsPerBlock": 1024, "maxThreadsPerSM": 2048, "maxBlockSize": [1024, 1024, 64],
-"maxGridSize": [2147483647, 65535, 65535], "totalGlobalMem": 85017755648, "l2CacheSize": 52428800,
+"deviceName": "NVIDIA H100 80GB HBM3", "deviceVer": 900, "driverVer": 13000,
+"cudaDeviceId": 0, "pciDeviceId": 0, "isTccDriver": 0, "supportCoopLaunch": 1,
+"multiProcessorCount": 132, "smCountOrigin": 0, "warpSize": 32,
+"maxSharedMemoryPerBlock": 49152, "maxSharedMemoryPerBlockOptin": 232448,
+"reservedSharedMemoryPerBlock": 1024, "oversizedSharedMemoryPerBlock": 0,
+"maxRegistersPerSM": 65536, "regsPerBlock": 65536, "maxCtasPerSM": 32,
+"maxThreadsPerBlock": 1024, "maxThreadsPerSM": 2048,
+"maxBlockSize": [1024, 1024, 64], "maxGridSize": [2147483647, 65535, 65535],
+"totalGlobalMem": 85017755648, "l2CacheSize": 52428800,
 "smClockRateKHz": 1980000, "memClockRateKHz": 2619000, "memoryBusWidth": 5120
 })";
 
