@@ -33,7 +33,7 @@ class Planned {
         if (one.device == kCpu)
             on_cpu_.emplace(one, Specs{}, Specs{}, run, ImagePlanOptions{.exact = exact});
         else
-            on_gpu_.emplace(one, Specs{}, Specs{}, run);
+            on_gpu_.emplace(one, Specs{}, Specs{}, run, exact);
     }
     Tensor logits(const Tensor& x) { return on_cpu_ ? on_cpu_->logits({x}) : on_gpu_->logits({x}); }
     Tensor vjp(const Tensor& dlogits) { return on_cpu_ ? on_cpu_->vjp(dlogits) : on_gpu_->vjp(dlogits); }

@@ -2,6 +2,7 @@
 
 #include "autograd/plan/fuse.hpp"
 #include "autograd/plan/traced_classifier.hpp"
+#include "tensor/precision.hpp"
 
 #include <algorithm>
 #include <map>
@@ -24,8 +25,9 @@ struct Program : plan::ClassifierTrace {
 
 class BatchPlan::Implementation {
   public:
-    Implementation(const Spec& image, const Specs& per_image, const Specs& shared, Model model)
-        : classifier_("batch plan", image, per_image, shared, std::move(model)) {
+    Implementation(const Spec& image, const Specs& per_image, const Specs& shared, Model model, bool exact)
+        : classifier_("batch plan", image, per_image, shared, std::move(model)),
+          exact_(exact || classifier_.device() == kCpu || !product_mode().libraries) {
         program(1);
     }
 
@@ -52,6 +54,7 @@ class BatchPlan::Implementation {
         return last_->bound[last_->gradient].clone();
     }
 
+    bool is_exact() const { return exact_; }
     bool is_current() const {
         for (const auto& [n, program] : programs_)
             if (!plan::constants_are_current(program.graph)) return false;
@@ -65,8 +68,9 @@ class BatchPlan::Implementation {
         return programs_.emplace(n, trace(n)).first->second;
     }
 
-    Program trace(int64_t n) const {
+    Program trace(int64_t n) {
         Program result{classifier_.trace(n)};
+        if (!exact_) plan::fold_scales(result.graph, prepared_);
         if (classifier_.device() != kCpu) plan::fuse_on_device(result.graph);
         result.placement = plan::place(result.graph, {});
         for (int v : result.inputs)
@@ -103,13 +107,15 @@ class BatchPlan::Implementation {
     }
 
     plan::TracedClassifier classifier_;
+    bool exact_;
+    plan::Prepared prepared_;              // of weights, for all programs
     std::map<int64_t, Program> programs_;  // by number of images
     Tensor arena_, kept_;                  // that all of them use
     Program* last_ = nullptr;              // whose logits were asked for
 };
 
-BatchPlan::BatchPlan(const Spec& image, const Specs& per_image, const Specs& shared, Model model)
-    : implementation_(std::make_unique<Implementation>(image, per_image, shared, std::move(model))) {}
+BatchPlan::BatchPlan(const Spec& image, const Specs& per_image, const Specs& shared, Model model, bool exact)
+    : implementation_(std::make_unique<Implementation>(image, per_image, shared, std::move(model), exact)) {}
 BatchPlan::~BatchPlan() = default;
 BatchPlan::BatchPlan(BatchPlan&&) noexcept = default;
 BatchPlan& BatchPlan::operator=(BatchPlan&&) noexcept = default;
@@ -119,6 +125,9 @@ Tensor BatchPlan::logits(const Tensors& inputs) {
 }
 Tensor BatchPlan::vjp(const Tensor& dlogits) {
     return implementation_->vjp(dlogits);
+}
+bool BatchPlan::is_exact() const {
+    return implementation_->is_exact();
 }
 bool BatchPlan::is_current() const {
     return implementation_->is_current();

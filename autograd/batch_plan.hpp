@@ -5,8 +5,9 @@
 //     model(in[0]); }); Tensor logits = plan.logits({images}); Tensor gradient = plan.vjp(dlogits);
 //
 // The model is traced once for each size of batch that comes, with the backward pass behind it. Values lie in
-// one block of the device's memory that all sizes share, so a replay allocates nothing but its results. The
-// bits are those of the tape.
+// one block of the device's memory that all sizes share, so a replay allocates nothing but its results and
+// kernels' scratch memory. An exact plan has the bits of the tape, as far as libraries' products have the
+// same when they are fused with what follows (tensor/precision.hpp).
 #pragma once
 
 #include "autograd/op.hpp"
@@ -25,7 +26,10 @@ class BatchPlan {
     // inputs for one image, with a first axis of 1; `shared`: of inputs that all images have in common.
     // Throws whatever `model` throws when run on abstract tensors, TapeError when its logits depend on no
     // image, ShapeError when they are not (n, K).
-    BatchPlan(const Spec& image, const Specs& per_image, const Specs& shared, Model model);
+    // Unless the plan is `exact`, or libraries are off for this thread, batch norms in eval mode scale the
+    // filters of the convolution before them instead of its results, which rounds differently.
+    BatchPlan(const Spec& image, const Specs& per_image, const Specs& shared, Model model,
+              bool exact = false);
     ~BatchPlan();
     BatchPlan(BatchPlan&&) noexcept;
     BatchPlan& operator=(BatchPlan&&) noexcept;
@@ -40,6 +44,7 @@ class BatchPlan {
 
     // Whether the weights are still those that the plan was made with.
     bool is_current() const;
+    bool is_exact() const;
 
   private:
     class Implementation;

@@ -83,7 +83,9 @@ Tensor ids_of(const Batch& batch) {
 
 std::string_view ModelClassifier::mode() const {
     if (!ran_plan_) return "tape";
-    return execution_ == Execution::exact_plan || planned_->batch_plan ? "exact plan" : "plan";
+    const bool exact =
+        planned_->batch_plan ? planned_->batch_plan->is_exact() : execution_ == Execution::exact_plan;
+    return exact ? "exact plan" : "plan";
 }
 
 // Whether there is a plan for such images and the weights as they are now, made if need be; if not, the model
@@ -106,7 +108,8 @@ bool ModelClassifier::plan_for(const Spec& images) {
                 planned_->plan.emplace(image, Specs{id}, Specs{key}, run,
                                        ImagePlanOptions{.exact = execution_ == Execution::exact_plan});
             else
-                planned_->batch_plan.emplace(image, Specs{id}, Specs{key}, run);
+                planned_->batch_plan.emplace(image, Specs{id}, Specs{key}, run,
+                                             execution_ == Execution::exact_plan);
         } catch (const Error&) {
             // Whether this is the model's way or a mistake, the tape will tell, in the caller's own terms.
         }

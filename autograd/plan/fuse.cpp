@@ -28,16 +28,17 @@ const float* floats(const Graph& graph, int v) {
     return graph.values[v].data<float>().data();
 }
 
-// filters (O, ...) with those of channel o times scale[o]. Each trace calculates the scale anew, so that it
-// is known by its elements.
-Tensor scaled_filters(const Tensor& filters, const Tensor& scale, Prepared& prepared) {
+// filters (O, ...) with those of channel o times scale[o], where they were. Each trace calculates the scale
+// anew, so that it is known by its elements.
+Tensor scaled_filters(const Tensor& filters, const Tensor& scale_there, Prepared& prepared) {
+    const Tensor scale = scale_there.to(kCpu);
     return prepared.on_the_way(str("scaled ", filters.id(), " ", hex(hash_of(scale))), [&] {
-        Tensor result = filters.clone();
+        Tensor result = filters.to(kCpu).clone();
         auto w = result.mutable_data<float>();
         const auto s = scale.data<float>();
         const std::size_t each = s.empty() ? 0 : w.size() / s.size();
         for (std::size_t i = 0; i < w.size(); ++i) w[i] *= s[i / each];
-        return result;
+        return result.to(filters.device());
     });
 }
 
@@ -61,19 +62,21 @@ void fold_forward(Graph& graph, Prepared& prepared) {
             !is_channel_constant(graph, norm.inputs[1], channels) ||
             !is_channel_constant(graph, norm.inputs[2], channels))
             continue;
-        const Tensor scale = graph.values[norm.inputs[1]];
-        Tensor shift = graph.values[norm.inputs[2]].clone();
+        const Tensor scale = graph.values[norm.inputs[1]].to(kCpu);
+        Tensor shift = graph.values[norm.inputs[2]].to(kCpu).clone();
         if (bias >= 0) {
             auto sum = shift.mutable_data<float>();
-            const float* b = floats(graph, rewriter.step(bias).inputs[1]);
+            const Tensor added = graph.values[rewriter.step(bias).inputs[1]].to(kCpu);
+            const auto b = added.data<float>();
             for (std::size_t c = 0; c < sum.size(); ++c)
                 sum[c] = std::fma(b[c], scale.data<float>()[c], sum[c]);
             rewriter.absorb(bias);
         }
         graph.steps[i].inputs[1] =
             graph.add(scaled_filters(graph.values[graph.steps[i].inputs[1]], scale, prepared));
+        const Device device = graph.spec(graph.steps[i].outputs[0]).device;
         norm.op = &op_info<op::Add>();
-        norm.inputs = {graph.steps[i].outputs[0], graph.add(shift)};
+        norm.inputs = {graph.steps[i].outputs[0], graph.add(shift.to(device))};
     }
 }
 
