@@ -18,6 +18,7 @@ namespace {
 using namespace cudnn;
 
 constexpr int64_t kMostWorkspace = int64_t{1} << 30;
+constexpr int64_t kWorkspaceAlignment = 256;  // what the driver's own memory has
 
 // The padding of an axis if it may be taken for the same on both sides: where it is, or where so much behind
 // makes no difference because no filter reaches it.
@@ -183,10 +184,15 @@ struct Dnn::Implementation {
         if (!now.plan) return false;
         const int device = queue.stream.device;
         Tensor workspace;
-        if (now.workspace > 0)
-            workspace =
-                Tensor(Spec{{now.workspace}, Dtype::u8, {Device::Kind::cuda, static_cast<int16_t>(device)}});
-        const void* const scratch_memory = workspace.raw();
+        std::byte* scratch_memory = nullptr;
+        if (now.workspace > 0) {
+            workspace = Tensor(Spec{{now.workspace + kWorkspaceAlignment},
+                                    Dtype::u8,
+                                    {Device::Kind::cuda, static_cast<int16_t>(device)}});
+            scratch_memory = workspace.mutable_raw();
+            scratch_memory +=
+                kWorkspaceAlignment - reinterpret_cast<std::uintptr_t>(scratch_memory) % kWorkspaceAlignment;
+        }
         std::vector<int64_t> ids;
         std::vector<const void*> pointers;
         for (const Operand& operand : operands) {

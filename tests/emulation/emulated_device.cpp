@@ -112,7 +112,9 @@ Blas& Libraries::blas() const {
 }
 
 Dnn& Libraries::dnn() const {
-    return *backend()->dnn();
+    Dnn* found = backend()->dnn();
+    if (found == nullptr) throw Error("test", "expected cuDNN beside the GPU, got none");
+    return *found;
 }
 
 int64_t Libraries::descriptors_alive() {

@@ -429,6 +429,8 @@ Status cudnnBackendExecute(Context* handle, Descriptor* descriptor, Descriptor* 
     if (!handle->has_stream) return fail(Status::execution_failed, "work for a stream that nobody waits for");
     if (workspace_of(plan) > 0 && pack.one<const void*>(Attribute::variant_pack_workspace) == nullptr)
         return fail(Status::bad_param_null_pointer, "workspace");
+    if (reinterpret_cast<std::uintptr_t>(pack.one<const void*>(Attribute::variant_pack_workspace)) % 256 != 0)
+        return fail(Status::bad_param_misaligned_pointer, "workspace");
     // Every tensor with memory has its address, aligned as was promised; nothing else has one.
     std::set<const Node*> tensors;
     for (const Node* operation : plan.graph->all<const Node*>(Attribute::graph_operations))
