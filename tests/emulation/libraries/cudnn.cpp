@@ -290,7 +290,7 @@ template <class T>
 Status give(const std::vector<T>& values, int64_t room, int64_t* found, void* elements) {
     *found = static_cast<int64_t>(values.size());
     if (room < *found) return fail(Status::bad_param_size_insufficient, "too little room");
-    std::memcpy(elements, values.data(), values.size() * sizeof(T));
+    std::copy(values.begin(), values.end(), static_cast<T*>(elements));
     return Status::success;
 }
 
