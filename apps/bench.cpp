@@ -2,6 +2,7 @@
 
 #include "apps/bench_conv.hpp"
 #include "apps/bench_data.hpp"
+#include "apps/bench_device.hpp"
 #include "apps/bench_gemm.hpp"
 #include "apps/bench_step.hpp"
 #include "apps/bench_vit.hpp"
@@ -16,10 +17,13 @@ namespace microtome::apps {
 namespace {
 
 int run_suite(const BenchOptions& options, std::vector<BenchRow>& rows) {
-    if (options.step.device != kCpu && options.suite != "step")
+    if (const Device device = options.step.device; device != kCpu && options.suite != "step") {
+        if (options.suite == "gemm") return bench_device_gemm(device, std::cout, rows);
+        if (options.suite == "conv") return bench_device_conv(device, std::cout, rows);
         throw OptionsError("bench",
-                           str("expected the suite step on ", options.step.device, ", got ", options.suite),
+                           str("expected the suite gemm, conv or step on ", device, ", got ", options.suite),
                            "the others measure the processor");
+    }
     if (options.suite == "gemm") return bench_gemm(std::cout, rows);
     if (options.suite == "conv") return bench_conv(std::cout, rows);
     if (options.suite == "vit") return bench_vit(std::cout, rows);
@@ -44,6 +48,9 @@ int bench(const BenchOptions& options) {
         json.object().field("suite", row.suite).field("name", row.name).field("seconds", row.seconds);
         json.field("gflops", row.gflops).field("peak_gflops", row.peak_gflops);
         json.field("share_of_peak", row.share_of_peak);
+        if (row.gbytes > 0)
+            json.field("gbytes_per_second", row.gbytes).field("share_of_bandwidth", row.share_of_bandwidth);
+        if (row.host_bytes > 0) json.field("host_bytes", static_cast<int64_t>(row.host_bytes));
         if (row.images_per_second > 0) {
             json.field("images_per_second", row.images_per_second);
             json.field("peak_bytes", static_cast<int64_t>(row.peak_bytes));

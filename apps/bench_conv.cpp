@@ -1,5 +1,6 @@
 #include "apps/bench_conv.hpp"
 
+#include "apps/bench_layers.hpp"
 #include "apps/bench_products.hpp"
 #include "base/text.hpp"
 #include "tensor/cpu/isa.hpp"
@@ -19,48 +20,7 @@
 namespace microtome::apps {
 namespace {
 
-struct Layer {
-    const char* network;
-    int64_t size, channels, results, kernel, stride, padding;
-    bool pool = false, residual = false;
-
-    std::string name() const {
-        return str(network, " ", size, "px ", kernel, "x", kernel, stride > 1 ? str(" /", stride) : "", " ",
-                   channels, " to ", results, pool ? " pool" : "", residual ? " residual" : "");
-    }
-};
-
 constexpr int64_t kTrainingBatch = 8;
-
-constexpr Layer kLayers[] = {
-    {"lung", 180, 3, 32, 3, 1, 1, true},
-    {"lung", 90, 32, 64, 3, 1, 1, true},
-    {"lung", 45, 64, 64, 3, 1, 0, true},
-    {"lung", 21, 64, 64, 3, 1, 0, true},
-    {"resnet50", 224, 3, 64, 7, 2, 3},
-    {"resnet50", 56, 64, 64, 1, 1, 0},
-    {"resnet50", 56, 64, 64, 3, 1, 1},
-    {"resnet50", 56, 64, 256, 1, 1, 0, false, true},
-    {"resnet50", 56, 256, 64, 1, 1, 0},
-    {"resnet50", 56, 256, 128, 1, 1, 0},
-    {"resnet50", 56, 128, 128, 3, 2, 1},
-    {"resnet50", 56, 256, 512, 1, 2, 0},
-    {"resnet50", 28, 128, 512, 1, 1, 0, false, true},
-    {"resnet50", 28, 512, 128, 1, 1, 0},
-    {"resnet50", 28, 128, 128, 3, 1, 1},
-    {"resnet50", 28, 512, 256, 1, 1, 0},
-    {"resnet50", 28, 256, 256, 3, 2, 1},
-    {"resnet50", 28, 512, 1024, 1, 2, 0},
-    {"resnet50", 14, 256, 1024, 1, 1, 0, false, true},
-    {"resnet50", 14, 1024, 256, 1, 1, 0},
-    {"resnet50", 14, 256, 256, 3, 1, 1},
-    {"resnet50", 14, 1024, 512, 1, 1, 0},
-    {"resnet50", 14, 512, 512, 3, 2, 1},
-    {"resnet50", 14, 1024, 2048, 1, 2, 0},
-    {"resnet50", 7, 512, 2048, 1, 1, 0, false, true},
-    {"resnet50", 7, 2048, 512, 1, 1, 0},
-    {"resnet50", 7, 512, 512, 3, 1, 1},
-};
 
 // A training step's weight gradient, of several images, per image. Pooled, it is that of the fused op.
 double weight_gradient_seconds(const kernels::ConvStage& one, const uint8_t* gate, int threads) {
@@ -85,15 +45,8 @@ double weight_gradient_seconds(const kernels::ConvStage& one, const uint8_t* gat
            kTrainingBatch;
 }
 
-LayerTimes measure(const Layer& layer, int threads) {
-    ConvOptions options;
-    options.stride_h = options.stride_w = layer.stride;
-    options.pad_top = options.pad_bottom = options.pad_left = options.pad_right = layer.padding;
-    const kernels::ConvStage stage{
-        .conv = conv_shape({1, layer.size, layer.size, layer.channels},
-                           {layer.results, layer.kernel, layer.kernel, layer.channels}, options),
-        .relu = true,
-        .pool = layer.pool};
+LayerTimes measure(const ConvLayer& layer, int threads) {
+    const kernels::ConvStage stage{.conv = layer.shape(1), .relu = true, .pool = layer.pool};
     const auto length = [](const Shape& shape) { return shape.elements(); };
     BenchFloats x(length(stage.conv.input())), w(length(stage.conv.filters())), bias(layer.results);
     BenchFloats y(length(stage.output())), g(length(stage.output())), dx(length(stage.conv.input()));
@@ -137,7 +90,7 @@ int bench_conv(std::ostream& out, std::vector<BenchRow>& rows) {
     for (int threads : std::set<int>{1, thread_limit()}) {
         double peak = peak_gflops(threads);  // the best before, between and after: others may use the machine
         std::vector<LayerTimes> measured;
-        for (const Layer& layer : kLayers) {
+        for (const ConvLayer& layer : conv_layers()) {
             measured.push_back(measure(layer, threads));
             peak = std::max(peak, peak_gflops(threads));
         }

@@ -1,11 +1,14 @@
 #include "apps/bench_step.hpp"
 
+#include "apps/bench_device.hpp"
+#include "attacks/pgd.hpp"
 #include "autograd/batch_plan.hpp"
 #include "autograd/image_plan.hpp"
 #include "autograd/ops/losses.hpp"
 #include "autograd/ops/reductions.hpp"
 #include "autograd/tape.hpp"
 #include "base/error.hpp"
+#include "nn/classifier.hpp"
 #include "nn/models/registry.hpp"
 #include "nn/optimizers.hpp"
 #include "nn/summary.hpp"
@@ -19,9 +22,10 @@
 namespace microtome::apps {
 namespace {
 
-constexpr double kSeconds = 3;  // for each step
-const std::vector<std::string> kSteps{"forward", "input_gradient", "exact_input_gradient",
-                                      "tape_input_gradient", "training"};
+constexpr double kSeconds = 3, kSecondsOnDevice = 1;  // for each step
+const std::vector<std::string> kSteps{
+    "forward", "input_gradient", "exact_input_gradient", "tape_input_gradient", "attack", "training"};
+constexpr int64_t kAttackSteps = 10;
 
 // The plan that attacks use on a device.
 class Planned {
@@ -56,16 +60,16 @@ class StepBench {
         : options_(options), out_(out), rows_(rows) {
         for (const std::string& step : options.steps)
             if (std::find(kSteps.begin(), kSteps.end(), step) == kSteps.end())
-                throw OptionsError("bench",
-                                   str("expected steps among forward, input_gradient, "
-                                       "exact_input_gradient, tape_input_gradient and training, got '",
-                                       step, "'"));
+                throw OptionsError(
+                    "bench", str("expected steps among forward, input_gradient, "
+                                 "exact_input_gradient, tape_input_gradient, attack and training, got '",
+                                 step, "'"));
         if (options.batch < 0 || options.size < 0)
             throw OptionsError("bench", str("expected a batch and a size of 0 or more, got ", options.batch,
                                             " and ", options.size));
-        ModelOptions model;
-        model.image.height = model.image.width = options.size;
-        model = complete_options(options.architecture, model);
+        model_options_.image.height = model_options_.image.width = options.size;
+        model_options_ = complete_options(options.architecture, model_options_);
+        const ModelOptions& model = model_options_;
         model_ = make_model(options.architecture, model);
         model_->initialize(1);
         batch_ = options.batch > 0 ? options.batch : options.architecture == "cnn" ? 32 : 8;
@@ -75,15 +79,14 @@ class StepBench {
         labels_ = Tensor(Spec{{batch_}, Dtype::i64, kCpu});
         auto values = labels_.mutable_data<int64_t>();
         for (int64_t i = 0; i < batch_; ++i) values[i] = i % model.classes;
-        model_->to(options.device);
-        x_ = x_.to(options.device);
-        labels_ = labels_.to(options.device);
-
         const Summary layers = summary(*model_, x_.shape().with(0, 1));
         forward_ = 2.0 * static_cast<double>(layers.multiply_adds * batch_);
         for (const LayerRow& row : layers.rows)
             if (row.kind == "Conv2d" && first_layer_ == 0)
                 first_layer_ = 2.0 * static_cast<double>(row.multiply_adds * batch_);
+        model_->to(options.device);
+        x_ = x_.to(options.device);
+        labels_ = labels_.to(options.device);
     }
 
     void run() {
@@ -98,6 +101,7 @@ class StepBench {
             if (step == "input_gradient") planned(step, false);
             if (step == "exact_input_gradient" && on_cpu()) planned(step, true);
             if (step == "tape_input_gradient") on_the_tape(step);
+            if (step == "attack") attack(step);
             if (step == "training") training(step);
         }
     }
@@ -148,6 +152,18 @@ class StepBench {
             tape.gradient(cross_entropy((*model_)(x_), labels_), x_, Tape::After::release);
         });
     }
+    // As a user has it: from images where the model is to images there.
+    void attack(const std::string& name) {
+        const Pgd pgd({.epsilon = 8.0 / 255, .steps = kAttackSteps, .seed = 1});
+        std::optional<ModelClassifier> classifier;
+        measure(
+            name, 2 * kAttackSteps * forward_,
+            [&] {
+                if (!classifier) classifier.emplace(*model_, model_options_);
+                pgd.run(*classifier, {.images = x_, .targets = labels_});
+            },
+            [&] { classifier.reset(); });
+    }
     void training(const std::string& name) {
         model_->train();
         Adam optimizer(*model_, {});
@@ -175,13 +191,13 @@ class StepBench {
         work();
         BenchRow row{.suite = "step", .name = str(options_.architecture, " ", name)};
         row.peak_bytes = memory_use(options_.device).peak - held;
-        const double peak_before = on_cpu() ? peak_gflops(thread_limit()) : 0;
-        row.seconds = median_seconds(work, kSeconds);
+        if (!on_cpu() && !device_peak_) device_peak_ = peak_of(options_.device);
+        const double peak_before = on_cpu() ? peak_gflops(thread_limit()) : device_peak_->gflops;
+        row.seconds = median_seconds(work, on_cpu() ? kSeconds : kSecondsOnDevice);
         row.gflops = 1e-9 * operations / row.seconds;
-        if (on_cpu()) {
-            row.peak_gflops = std::max(peak_before, peak_gflops(thread_limit()));
-            row.share_of_peak = row.gflops / row.peak_gflops;
-        }
+        row.peak_gflops = on_cpu() ? std::max(peak_before, peak_gflops(thread_limit())) : peak_before;
+        row.share_of_peak = row.gflops / row.peak_gflops;
+        if (!on_cpu()) row.host_bytes = most_resident_bytes();
         row.images_per_second = static_cast<double>(batch_) / row.seconds;
         print(row);
         rows_.push_back(row);
@@ -192,15 +208,20 @@ class StepBench {
         out_ << std::fixed << "    " << std::left << std::setw(32) << row.name << std::right
              << std::setprecision(1) << std::setw(8) << row.images_per_second << " images/s" << std::setw(8)
              << row.gflops << " GF/s" << std::setprecision(0);
-        if (on_cpu()) out_ << std::setw(5) << 100 * row.share_of_peak << " % of peak";
-        out_ << std::setw(8) << static_cast<double>(row.peak_bytes) / 1e6 << " MB\n" << std::flush;
+        out_ << std::setw(5) << 100 * row.share_of_peak << " % of peak" << std::setw(8)
+             << static_cast<double>(row.peak_bytes) / 1e6 << " MB";
+        if (row.host_bytes > 0)
+            out_ << std::setw(8) << static_cast<double>(row.host_bytes) / 1e6 << " MB of the host";
+        out_ << '\n' << std::flush;
         out_.flags(flags);
     }
 
     const StepOptions& options_;
     std::ostream& out_;
     std::vector<BenchRow>& rows_;
+    ModelOptions model_options_;
     std::unique_ptr<Module> model_;
+    std::optional<DevicePeak> device_peak_;
     int64_t batch_ = 0;
     Tensor x_, labels_;
     double forward_ = 0, first_layer_ = 0;  // operations

@@ -345,10 +345,10 @@ int Hardening::judge(const std::string& path, LoadedModel hardened) {
 int Hardening::run() {
     std::unique_ptr<Module> model = load_model(settings_.text("model")).model;
     model->to(options_.device);
-    Loader training(*data_, parts_.split.train, training_images(original_.card, recipe_));
+    Loader training(*data_, parts_.split.train, training_images(original_.card, recipe_, options_.device));
     std::optional<Loader> validation;
     if (!parts_.split.val.empty())
-        validation.emplace(*data_, parts_.split.val, judged_images(original_.card, recipe_));
+        validation.emplace(*data_, parts_.split.val, judged_images(original_.card, recipe_, options_.device));
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(*model, recipe_);
     const ModelCard card = card_of_result();
     TrainerOptions wanted{.objective = paired_objective(weights_),

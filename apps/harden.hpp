@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apps/run_settings.hpp"
+#include "tensor/device.hpp"
 
 namespace microtome::apps {
 

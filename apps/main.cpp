@@ -337,11 +337,13 @@ class CommandLine {
             "OpenBLAS in the same run where it is installed.\n"
             "conv: every convolution of the lung study's network and of ResNet50, forward, input gradient\n"
             "and weight gradient. vit: every matrix product of ViT-B/16, likewise.\n"
-            "step: forward pass, input gradient (by the plans that attacks use, and on the tape) and "
-            "training\n"
-            "step of a network, the lung study's unless --arch says otherwise: images per second, share of\n"
-            "peak, peak memory.\n"
-            "data: images a second that the loader hands over from --data, decoded, and augmented.");
+            "step: forward pass, input gradient (by the plans that attacks use, and on the tape), PGD with\n"
+            "10 steps and training step of a network, the lung study's unless --arch says otherwise: images\n"
+            "per second, share of peak, peak memory.\n"
+            "data: images a second that the loader hands over from --data, decoded, and augmented.\n"
+            "With --device cuda: gemm, conv and step on the GPU, as shares of what it does at best, which "
+            "is\n"
+            "measured first: operations on registers, and memory copied.");
         command->add_option("--suite", bench_.suite, "what to measure: gemm, conv, vit, step or data")
             ->check(CLI::IsMember({"gemm", "conv", "vit", "step", "data"}))
             ->capture_default_str();
@@ -356,7 +358,8 @@ class CommandLine {
         command
             ->add_option(
                 "--steps", bench_.step.steps,
-                "step: forward, input_gradient, exact_input_gradient, tape_input_gradient, training (all)")
+                "step: forward, input_gradient, exact_input_gradient, tape_input_gradient, attack, training "
+                "(all)")
             ->delimiter(',');
         command->add_option("--json", bench_.json, "write the rows to this file");
     }

@@ -8,9 +8,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <sys/resource.h>
 #include <vector>
 
 namespace microtome::apps {
+
+std::size_t most_resident_bytes() {
+    rusage use{};
+    ::getrusage(RUSAGE_SELF, &use);
+    return static_cast<std::size_t>(use.ru_maxrss) * 1024;
+}
 
 double seconds_of(const std::function<void()>& work) {
     auto start = std::chrono::steady_clock::now();

@@ -17,8 +17,14 @@ struct BenchRow {
     double share_of_peak = 0;
     double images_per_second = 0;  // 0 where there are no images
     std::size_t peak_bytes =
-        0;  // the most that tensors held at once, less what they held before; 0: not measured
+        0;              // the most that tensors held at once, less what they held before; 0: not measured
+    double gbytes = 0;  // 10^9 bytes per second, each tensor counted once; 0: not measured
+    double share_of_bandwidth = 0;  // of memory, measured in the same run
+    std::size_t host_bytes = 0;     // on a GPU: what the process took of the host's memory, at most
 };
+
+// The most of the machine's memory that the process ever held.
+std::size_t most_resident_bytes();
 
 double seconds_of(const std::function<void()>& work);
 

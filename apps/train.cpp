@@ -176,7 +176,7 @@ struct Judged {
 };
 
 Judged judge(const Run& run, Module& model, const std::string& name, const std::vector<int64_t>& part) {
-    Loader images(*run.data, part, judged_images(run.card, run.recipe));
+    Loader images(*run.data, part, judged_images(run.card, run.recipe, run.options.device));
     Progress progress("judging", images.images(), "images", ProgressOptions::detect(run.options.quiet));
     std::vector<int64_t> counts(run.card.classes.size());
     const Scores scores =
@@ -271,10 +271,11 @@ int train(const TrainOptions& options) {
     open_data(run);
     make_model_of(run);
 
-    Loader images(*run.data, run.split.train, training_images(run.card, run.recipe));
+    Loader images(*run.data, run.split.train, training_images(run.card, run.recipe, options.device));
     std::unique_ptr<Loader> validation;
     if (!run.split.val.empty())
-        validation = std::make_unique<Loader>(*run.data, run.split.val, judged_images(run.card, run.recipe));
+        validation = std::make_unique<Loader>(*run.data, run.split.val,
+                                              judged_images(run.card, run.recipe, options.device));
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(*run.model, run.recipe);
     TrainerOptions wanted{.checkpoint = run.file("checkpoint.safetensors"),
                           .resume = options.resume,

@@ -54,17 +54,18 @@ StoredSplit split_of_run(const std::string& folder, const Dataset& data) {
     return stored;
 }
 
-LoaderOptions judged_images(const ModelCard& card, const Recipe& recipe) {
+LoaderOptions judged_images(const ModelCard& card, const Recipe& recipe, Device device) {
     const ImageOptions& image = card.options.image;
     return {.batch = recipe.batch,
             .seed = recipe.seed,
             .height = image.height,
             .width = image.width,
-            .channels = image.channels};
+            .channels = image.channels,
+            .device = device};
 }
 
-LoaderOptions training_images(const ModelCard& card, const Recipe& recipe) {
-    LoaderOptions options = judged_images(card, recipe);
+LoaderOptions training_images(const ModelCard& card, const Recipe& recipe, Device device) {
+    LoaderOptions options = judged_images(card, recipe, device);
     options.shuffle = true;
     options.augmentation = recipe.augmentation;
     options.balanced = recipe.balanced;

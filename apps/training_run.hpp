@@ -22,9 +22,9 @@ void write_beginning(const std::string& folder, const RunSettings& settings, con
 // The split in a run's folder; OptionsError where the images are not those that it began with.
 StoredSplit split_of_run(const std::string& folder, const Dataset& data);
 
-// In the size that the model looks at: to train on, shuffled and augmented, or to judge.
-LoaderOptions training_images(const ModelCard& card, const Recipe& recipe);
-LoaderOptions judged_images(const ModelCard& card, const Recipe& recipe);
+// In the size that the model looks at, and on its device: to train on, shuffled and augmented, or to judge.
+LoaderOptions training_images(const ModelCard& card, const Recipe& recipe, Device device = kCpu);
+LoaderOptions judged_images(const ModelCard& card, const Recipe& recipe, Device device = kCpu);
 
 // Prints the damaged files, where there are any.
 void report_skipped(const Loader& loader);

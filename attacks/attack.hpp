@@ -71,11 +71,13 @@ class Attack {
     virtual Passes cost() const = 0;
 
     // Adversarial images for batch.images, in their shape, f32. batch.targets are the true classes, i64 (N).
-    // The batch is on the CPU, and so is what comes back; attacks by gradients bring the images to the
-    // classifier's device and step there.
+    // The batch is on the CPU, or where takes_images_on() says, and what comes back is where it was.
     // Throws ShapeError, DtypeError for a batch that is not so; OptionsError for images outside [0, 1] and
     // for options that the classifier's classes do not allow.
     virtual Tensor run(Classifier& classifier, const Batch& batch) const = 0;
+
+    // Whether the batch may be on that device, the classifier's, which saves copies.
+    virtual bool takes_images_on(Device device) const { return device == kCpu; }
 
     // Tells `observer` of every step from now on; nullptr: nobody. It must outlive the attack's runs. Attacks
     // without gradient steps have nothing to tell. No result depends on it.

@@ -48,6 +48,7 @@ class GradientAttack : public Attack {
     Threat threat() const override { return {Threat::Kind::ball, options_.norm, options_.epsilon}; }
     Passes cost() const override;
     // Throws Error where a gradient is NaN or infinite, naming image and step.
+    bool takes_images_on(Device) const override { return true; }
     Tensor run(Classifier& classifier, const Batch& batch) const override;
 
   private:

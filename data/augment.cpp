@@ -10,19 +10,14 @@
 namespace microtome {
 namespace {
 
-// Coordinates are integers, in units of 2^-32 pixels: exact sums, the same on every machine, and fast.
-constexpr int kFractionBits = 32;
-constexpr double kUnit = 0x1p32;
+using namespace pixels;
+
+constexpr double kUnit = 0x1p32;        // of coordinates, in a pixel
 constexpr double kMostPixels = 0x1p24;  // how far away a coordinate may come to lie
 
 double radians(double degrees) {
     return degrees * 0x1.1df46a2529d39p-6;  // pi / 180
 }
-
-// Where pixel (x, y) of the result lies in the source: x_of_x x + x_of_y y + x_0, and so for y.
-struct Map {
-    int64_t x_of_x, x_of_y, x_0, y_of_x, y_of_y, y_0;
-};
 
 int64_t in_units(double pixels) {
     if (!(std::abs(pixels) <= kMostPixels))
@@ -31,7 +26,7 @@ int64_t in_units(double pixels) {
 }
 
 // The image is zoomed, sheared, rotated about its centre and shifted; the map goes the way back.
-Map way_back(const Change& change, int64_t height, int64_t width) {
+PixelMap way_back(const Change& change, int64_t height, int64_t width) {
     if (!(change.zoom > 0)) throw OptionsError("augment", str("expected a zoom above 0, got ", change.zoom));
     const double angle = radians(change.rotation), lean = radians(change.shear);
     const double cosine = math::cos(angle), sine = math::sin(angle);
@@ -48,28 +43,9 @@ Map way_back(const Change& change, int64_t height, int64_t width) {
             in_units(yx), in_units(yy), in_units(math::fma(-yx, from_x, math::fma(-yy, from_y, centre_y)))};
 }
 
-// A place on an axis of n pixels that shows what is seen at i; -1: black.
-int64_t beyond(int64_t i, int64_t n, Border border) {
-    if (i >= 0 && i < n) return i;
-    if (border == Border::black) return -1;
-    if (border == Border::edge) return i < 0 ? 0 : n - 1;
-    const int64_t period = 2 * n;  // a b c | c b a
-    const int64_t place = ((i % period) + period) % period;
-    return std::min(place, period - 1 - place);
-}
-
-MICROTOME_HD float weight_of(int64_t coordinate) {  // its fraction, in 24 bits: exact in a float, and below 1
-    return static_cast<float>(static_cast<int32_t>((coordinate & 0xffffffff) >> 8)) * 0x1p-24f;
-}
-
-// As weights are in [0, 1) and b - a is rounded once, this stays between a and b.
-MICROTOME_HD float between(float a, float b, float weight) {
-    return math::fma(weight, b - a, a);
-}
-
 template <int kChannels>
-MICROTOME_HD void warp_pixels(const float* from, float* to, int64_t height, int64_t width, const Map& map,
-                              Border border) {
+MICROTOME_HD void warp_pixels(const float* from, float* to, int64_t height, int64_t width,
+                              const PixelMap& map, Border border) {
     static constexpr float black[kChannels] = {};
     auto pixel = [&](int64_t y, int64_t x) {
         return y < 0 || x < 0 ? black : from + (y * width + x) * kChannels;
@@ -101,13 +77,13 @@ MICROTOME_HD void warp_pixels(const float* from, float* to, int64_t height, int6
 #if defined(__x86_64__)
 template <int kChannels>
 __attribute__((target("fma"))) void warp_by_instruction(const float* from, float* to, int64_t height,
-                                                        int64_t width, const Map& map, Border border) {
+                                                        int64_t width, const PixelMap& map, Border border) {
     warp_pixels<kChannels>(from, to, height, width, map, border);
 }
 #endif
 
 template <int kChannels>
-void warp(const float* from, float* to, int64_t height, int64_t width, const Map& map, Border border) {
+void warp(const float* from, float* to, int64_t height, int64_t width, const PixelMap& map, Border border) {
 #if defined(__x86_64__)
     static const bool has_instruction = __builtin_cpu_supports("fma");
     if (has_instruction) return warp_by_instruction<kChannels>(from, to, height, width, map, border);
@@ -117,7 +93,7 @@ void warp(const float* from, float* to, int64_t height, int64_t width, const Map
 
 Tensor warped(const Tensor& image, const Change& change, Border border) {
     const int64_t height = image.size(0), width = image.size(1);
-    const Map map = way_back(change, height, width);
+    const PixelMap map = way_back(change, height, width);
     Tensor result(image.spec());
     const float* from = image.data<float>().data();
     float* to = result.mutable_data<float>().data();
@@ -138,19 +114,45 @@ Tensor moved(const Tensor& image, int64_t down, int64_t right) {
     return result;
 }
 
-Tensor recoloured(const Tensor& image, const Change& change) {
+bool warps(const Change& change) {
+    return change.rotation != 0 || change.shear != 0 || change.zoom != 1 || change.shift_y != 0 ||
+           change.shift_x != 0;
+}
+bool shifts_channels(const Change& change) {
+    return change.channel_shift != std::array<float, 3>{};
+}
+bool recolours(const Change& change) {
+    return change.brightness != 1 || shifts_channels(change);
+}
+
+void require_finite(const Change& change) {
+    for (double number :
+         {change.rotation, change.shear, change.zoom, change.shift_y, change.shift_x, change.brightness})
+        if (!std::isfinite(number))
+            throw OptionsError("augment", str("expected finite numbers, got ", number));
+}
+
+void set_colours(const Change& change, PixelChange& result) {
+    result.recolours = recolours(change);
+    result.shifts_channels = shifts_channels(change);
+    result.brightness = static_cast<float>(change.brightness);
+    std::copy(change.channel_shift.begin(), change.channel_shift.end(), result.channel_shift);
+}
+
+Tensor recoloured_image(const Tensor& image, const Change& colours) {
+    PixelChange change;
+    set_colours(colours, change);
     Tensor result(image.spec());
     const std::span<const float> from = image.data<float>();
     const std::span<float> to = result.mutable_data<float>();
-    const auto factor = static_cast<float>(change.brightness);
-    if (change.channel_shift == std::array<float, 3>{}) {
-        for (std::size_t i = 0; i < from.size(); ++i) to[i] = std::clamp(from[i] * factor, 0.0f, 1.0f);
+    if (!change.shifts_channels) {
+        for (std::size_t i = 0; i < from.size(); ++i) to[i] = within_0_and_1(from[i] * change.brightness);
         return result;
     }
     const auto channels = static_cast<std::size_t>(image.size(2));
     for (std::size_t i = 0; i < from.size(); i += channels)
         for (std::size_t c = 0; c < channels; ++c)
-            to[i + c] = std::clamp(math::fma(from[i + c], factor, change.channel_shift[c]), 0.0f, 1.0f);
+            to[i + c] = pixels::recoloured(from[i + c], change, static_cast<int64_t>(c));
     return result;
 }
 
@@ -208,10 +210,7 @@ Tensor change(const Tensor& image, const Change& change, Border border) {
     if (image.rank() != 3 || (image.size(2) != 1 && image.size(2) != 3))
         throw ShapeError("augment", str("expected an image (H,W,1) or (H,W,3), got ", image.spec()));
     if (image.dtype() != Dtype::f32) throw DtypeError("augment", str("expected f32, got ", image.spec()));
-    for (double number :
-         {change.rotation, change.shear, change.zoom, change.shift_y, change.shift_x, change.brightness})
-        if (!std::isfinite(number))
-            throw OptionsError("augment", str("expected finite numbers, got ", number));
+    require_finite(change);
 
     Tensor result = image;
     if (change.flip_horizontal || change.flip_vertical)
@@ -219,11 +218,25 @@ Tensor change(const Tensor& image, const Change& change, Border border) {
             oriented(result, {.flip_rows = change.flip_vertical, .flip_columns = change.flip_horizontal});
     result = turned(result, change.quarters);
     if (change.move_y != 0 || change.move_x != 0) result = moved(result, change.move_y, change.move_x);
-    if (change.rotation != 0 || change.shear != 0 || change.zoom != 1 || change.shift_y != 0 ||
-        change.shift_x != 0)
-        result = warped(result, change, border);
-    if (change.brightness != 1 || change.channel_shift != std::array<float, 3>{})
-        result = recoloured(result, change);
+    if (warps(change)) result = warped(result, change, border);
+    if (recolours(change)) result = recoloured_image(result, change);
+    return result;
+}
+
+PixelChange pixel_change(const Change& change, Border border, int64_t height, int64_t width) {
+    require_finite(change);
+    if (change.quarters % 2 != 0 && height != width)
+        throw ShapeError("augment",
+                         str("expected a square to turn by a quarter, got ", height, " x ", width));
+    PixelChange result{.move_y = change.move_y,
+                       .move_x = change.move_x,
+                       .quarters = static_cast<uint8_t>(change.quarters & 3),
+                       .flip_rows = change.flip_vertical,
+                       .flip_columns = change.flip_horizontal,
+                       .warps = warps(change),
+                       .border = border};
+    if (result.warps) result.map = way_back(change, height, width);
+    set_colours(change, result);
     return result;
 }
 

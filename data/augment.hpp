@@ -2,15 +2,13 @@
 // every epoch.
 #pragma once
 
+#include "tensor/pixel_change.hpp"
 #include "tensor/random.hpp"
 #include "tensor/tensor.hpp"
 
 #include <array>
 
 namespace microtome {
-
-// What lies beyond the edge of a moved image: its mirror image, the pixel at the edge again and again, black.
-enum class Border : uint8_t { mirror, edge, black };
 
 // What may happen to an image. Every number is a limit, drawn uniformly up to it in both directions; 0 and
 // false leave the image alone.
@@ -56,7 +54,11 @@ Change draw_change(const Augmentation& options, const RandomKey& key, int64_t he
 // ShapeError, DtypeError, OptionsError for a zoom of 0 or below and for numbers that are not finite.
 Tensor change(const Tensor& image, const Change& change, Border border = Border::mirror);
 
-// Both.
+// The same in numbers, for an image of that size, as GPUs take it (tensor/cuda/augment.cu). Throws as
+// change() does, and ShapeError for a quarter of a turn of what is no square.
+PixelChange pixel_change(const Change& change, Border border, int64_t height, int64_t width);
+
+// draw_change() and change().
 Tensor augment(const Tensor& image, const Augmentation& options, const RandomKey& key);
 
 }  // namespace microtome

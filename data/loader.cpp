@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "data/convert.hpp"
+#include "data/device_feed.hpp"
 #include "data/image.hpp"
 #include "data/prefetch.hpp"
 
@@ -34,7 +35,7 @@ void require_options(const LoaderOptions& o) {
 Tensor as_floats(const Tensor& image) {
     static const std::array<float, 256> values = [] {
         std::array<float, 256> table{};
-        for (int i = 0; i < 256; ++i) table[i] = static_cast<float>(i) / 255.0f;
+        for (int i = 0; i < 256; ++i) table[i] = pixels::as_float(static_cast<uint8_t>(i));
         return table;
     }();
     Tensor result(Spec{image.shape(), Dtype::f32, kCpu});
@@ -48,9 +49,10 @@ Tensor as_floats(const Tensor& image) {
 
 // An image on its way into a batch, or what is wrong with its file.
 struct Loader::Prepared {
-    int64_t place = 0;  // in the list of indices
-    int64_t id = 0;     // in the data set
-    Tensor pixels{};    // f32 (H,W,C)
+    int64_t place = 0;     // in the list of indices
+    int64_t id = 0;        // in the data set
+    Tensor pixels{};       // (H,W,C): f32, augmented; on their way to a GPU as stored, u8
+    PixelChange change{};  // there: how to augment them
     std::string damage{};
 };
 
@@ -129,7 +131,15 @@ struct Loader::Pipeline {
         if (!stored.defined()) return result;
         const uint32_t time = options.balanced ? times[position] : 0;
         const RandomKey key{options.seed, purpose_of("augment"), static_cast<uint64_t>(id), time, epoch};
-        result.pixels = augment(as_floats(stored), options.augmentation, key);
+        if (options.device == kCpu) {
+            result.pixels = augment(as_floats(stored), options.augmentation, key);
+            return result;
+        }
+        result.pixels = stored;
+        if (!options.augmentation.nothing())
+            result.change =
+                pixel_change(draw_change(options.augmentation, key, stored.size(0), stored.size(1)),
+                             options.augmentation.border, stored.size(0), stored.size(1));
         return result;
     }
 
@@ -180,6 +190,7 @@ Loader::Loader(const Dataset& dataset, std::vector<int64_t> indices, LoaderOptio
     for (int64_t index : indices)
         require(index >= 0 && index < dataset.size(), str("indices below ", dataset.size()).c_str(), index);
     known_.resize(indices.size());
+    if (!(options_.device == kCpu)) feed_ = std::make_unique<DeviceFeed>(options_.device);
     pipeline_ = std::make_unique<Pipeline>(dataset, std::move(indices), options_);
 }
 
@@ -212,6 +223,11 @@ std::optional<Batch> Loader::next() {
                           skipped_.front().reason);
     if (count == 0 || (options_.drop_last && count < options_.batch)) return std::nullopt;
 
+    return feed_ ? sent(images) : gathered(images);
+}
+
+Batch Loader::gathered(const std::vector<Prepared>& images) const {
+    const auto count = static_cast<int64_t>(images.size());
     Batch batch{.images = Tensor(Spec{{count, shape_[0], shape_[1], shape_[2]}, Dtype::f32, kCpu}),
                 .targets = Tensor(Spec{{count}, Dtype::i64, kCpu})};
     float* to = batch.images.mutable_data<float>().data();
@@ -221,6 +237,21 @@ std::optional<Batch> Loader::next() {
         targets[i] = dataset_.samples()[images[i].id].label;
         batch.ids.push_back(images[i].id);
     }
+    return batch;
+}
+
+Batch Loader::sent(const std::vector<Prepared>& images) {
+    Tensors stored;
+    std::vector<PixelChange> changes;
+    std::vector<int64_t> classes, ids;
+    for (const Prepared& image : images) {
+        stored.push_back(image.pixels);
+        if (!options_.augmentation.nothing()) changes.push_back(image.change);
+        classes.push_back(dataset_.samples()[image.id].label);
+        ids.push_back(image.id);
+    }
+    Batch batch = feed_->send(stored, changes, classes);
+    batch.ids = std::move(ids);
     return batch;
 }
 

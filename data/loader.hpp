@@ -11,6 +11,8 @@
 
 namespace microtome {
 
+class DeviceFeed;
+
 struct LoaderOptions {
     int64_t batch = 32;    // images
     bool shuffle = false;  // a new order in every epoch
@@ -28,6 +30,9 @@ struct LoaderOptions {
     int64_t prefetch = 2;    // batches ahead
     std::size_t cache_bytes = std::size_t{1}
                               << 30;  // of decoded images, so as to decode them in one epoch only
+    // Where images and targets are to be. To a GPU they go as bytes, ahead of its work, and are augmented
+    // there (device_feed.hpp), with the same bits.
+    Device device = kCpu;
 };
 
 // A file that could not be read as an image.
@@ -53,7 +58,7 @@ struct SkippedImage {
 class Loader : public BatchSource {
   public:
     // The data set must outlive the loader. Throws OptionsError for an index outside it, and for options out
-    // of their range.
+    // of their range, DeviceError for a device that is not there.
     Loader(const Dataset& dataset, std::vector<int64_t> indices, LoaderOptions options = {});
     ~Loader() override;  // at any moment
     Loader(const Loader&) = delete;
@@ -76,6 +81,8 @@ class Loader : public BatchSource {
 
     void skip(const Prepared& image);
     void require_shape(const Prepared& image);
+    Batch gathered(const std::vector<Prepared>& images) const;
+    Batch sent(const std::vector<Prepared>& images);
 
     const Dataset& dataset_;
     LoaderOptions options_;
@@ -84,8 +91,9 @@ class Loader : public BatchSource {
     std::vector<bool> known_;  // by place in the indices: known to be damaged
     int64_t damaged_ = 0;      // how many of them
     std::vector<SkippedImage> skipped_;
-    Shape shape_{};            // of the first image
-    std::string shape_named_;  // which one that was
+    Shape shape_{};                     // of the first image
+    std::string shape_named_;           // which one that was
+    std::unique_ptr<DeviceFeed> feed_;  // null: batches stay on the CPU
     std::unique_ptr<Pipeline> pipeline_;
 };
 

@@ -8,15 +8,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 namespace microtome {
 namespace {
 
 Tensor stacked(const Tensor& a, const Tensor& b) {
     Tensor result(Spec{a.shape().with(0, a.size(0) + b.size(0)), a.dtype(), a.device()});
-    std::memcpy(result.mutable_raw(), a.raw(), a.spec().bytes());
-    std::memcpy(result.mutable_raw() + a.spec().bytes(), b.raw(), b.spec().bytes());
+    result.view(a.shape()).copy_from(a);
+    result.view(b.shape(), a.elements()).copy_from(b);
     return result;
 }
 
@@ -71,7 +70,9 @@ Craft fresh_pairs(std::vector<const Attack*> attacks, ModelOptions options) {
         Batch renamed = slice(batch, 0, batch.images.size(0));
         for (int64_t& id : renamed.ids) id = name_in_step(id, step);
         const Attack& attack = *attacks[step % static_cast<int64_t>(attacks.size())];
-        return paired(batch, attack.run(classifier, renamed));
+        const Device home = batch.images.device();
+        if (attack.takes_images_on(home)) return paired(batch, attack.run(classifier, renamed));
+        return paired(batch, attack.run(classifier, to(renamed, kCpu)).to(home));
     };
 }
 

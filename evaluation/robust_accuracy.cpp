@@ -127,7 +127,9 @@ class Evaluator {
             for (std::size_t i = 0; i < labels.size(); ++i)
                 batch.ids.push_back(result_.images() + static_cast<int64_t>(i));
         const double began = now();
-        const Tensor logits = logits_alone(classifier_, {.images = batch.images, .ids = batch.ids});
+        // On the classifier's device, so that they go up once.
+        const Tensor clean_there = batch.images.to(classifier_.device());
+        const Tensor logits = logits_alone(classifier_, {.images = clean_there, .ids = batch.ids}).to(kCpu);
         const double clean_seconds = now() - began;
         // Asked once, a model is in eval mode; from here on nothing about it may change.
         if (result_.labels.empty()) result_.model_before = classifier_.fingerprint();
@@ -142,10 +144,11 @@ class Evaluator {
                                                  batch.images.shape()));
             originals = given->images;
         }
+        const Originals both{originals, options_.given ? originals.to(classifier_.device()) : clean_there};
         std::vector<Pending> pending;
         for (std::size_t k = 0; k < attacks_.size(); ++k) {
             if (interrupted()) return false;
-            pending.push_back(run_attack(k, originals, batch, labels, clean));
+            pending.push_back(run_attack(k, both, batch, labels, clean));
             progress.advance(batch.images.size(0));
         }
 
@@ -168,15 +171,23 @@ class Evaluator {
         double seconds = 0;
     };
 
-    Pending run_attack(std::size_t k, const Tensor& originals, const Batch& batch,
+    // The images before an attack, on the CPU and on the classifier's device.
+    struct Originals {
+        Tensor here, there;
+    };
+
+    Pending run_attack(std::size_t k, const Originals& both, const Batch& batch,
                        const std::vector<int64_t>& labels, const std::vector<int64_t>& clean) {
         const Attack& attack = *attacks_[k];
         const Threat threat = attack.threat();
+        const Tensor& originals = both.here;
+        const bool there = attack.takes_images_on(classifier_.device());
         // A copy: what the attack does to its input is for V1 to see, and for nobody else to suffer from.
-        const Batch given{.images = originals.clone(), .targets = batch.targets, .ids = batch.ids};
+        const Batch given{
+            .images = (there ? both.there : originals).clone(), .targets = batch.targets, .ids = batch.ids};
         WatchedClassifier watched(classifier_, result_.labels.empty());
         const double began = now();
-        const Tensor returned = attack.run(watched, given);
+        const Tensor made = attack.run(watched, given), returned = made.to(kCpu);
         Pending pending{.images = {}, .pictures = {}, .seconds = now() - began};
         pending.forward_passes = watched.forward_passes();
         pending.backward_passes = watched.backward_passes();
@@ -187,18 +198,24 @@ class Evaluator {
 
         std::vector<Distance> distances;
         Tensor adversarial = returned.clone();
+        bool replaced = false;
         for (int64_t i = 0; i < originals.size(0); ++i) {
             distances.push_back(distance_of(returned, originals, i, threat));
-            if (!(distances.back().excess <= kBoundTolerance)) replace(adversarial, originals, i);
+            if (distances.back().excess <= kBoundTolerance) continue;
+            replace(adversarial, originals, i);
+            replaced = true;
         }
         pending.pictures = round_to_8_bits(adversarial, originals, threat);
 
-        const Tensor given_logits = logits_alone(classifier_, {.images = given.images, .ids = batch.ids});
-        const Tensor logits = logits_alone(classifier_, {.images = adversarial, .ids = batch.ids});
+        const auto logits_of = [&](const Tensor& images) {
+            return logits_alone(classifier_, {.images = images, .ids = batch.ids}).to(kCpu);
+        };
+        const Tensor given_logits = logits_of(given.images),
+                     logits = logits_of(replaced ? adversarial : made);
         const std::vector<int64_t> given_classes = predictions_of(given_logits);
         const std::vector<int64_t> classes = predictions_of(logits);
-        const std::vector<int64_t> rounded = predictions_of(
-            logits_alone(classifier_, {.images = from_8_bits(pending.pictures), .ids = batch.ids}));
+        const std::vector<int64_t> rounded =
+            predictions_of(logits_of(from_8_bits(pending.pictures, classifier_.device())));
         const std::vector<double> given_losses = losses_of(given_logits, labels);
         const std::vector<double> losses = losses_of(logits, labels);
         for (std::size_t i = 0; i < labels.size(); ++i)

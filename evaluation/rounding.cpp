@@ -1,5 +1,8 @@
 #include "evaluation/rounding.hpp"
 
+#include "autograd/ops/arithmetic.hpp"
+#include "autograd/ops/control.hpp"
+#include "autograd/tape.hpp"
 #include "base/error.hpp"
 #include "tensor/math.hpp"
 
@@ -96,7 +99,11 @@ Tensor round_to_8_bits(const Tensor& adversarial, const Tensor& original, const 
     return result;
 }
 
-Tensor from_8_bits(const Tensor& images) {
+Tensor from_8_bits(const Tensor& images, Device device) {
+    if (!(device == kCpu)) {
+        PauseTapes pause;
+        return cast(images.to(device), Dtype::f32) / 255.0;
+    }
     Tensor result(Spec{images.shape(), Dtype::f32, kCpu});
     std::span<const uint8_t> from = images.data<uint8_t>();
     std::span<float> to = result.mutable_data<float>();

@@ -17,8 +17,8 @@ inline constexpr double kBoundTolerance = 1e-6;
 // nothing but the original of it: see docs/results.md.
 Tensor round_to_8_bits(const Tensor& adversarial, const Tensor& original, const Threat& threat);
 
-// Level / 255 in f32: what a reader makes of a file.
-Tensor from_8_bits(const Tensor& images);
+// Level / 255 in f32: what a reader makes of a file. To another device they go as bytes.
+Tensor from_8_bits(const Tensor& images, Device device = kCpu);
 
 // How far image i of a batch lies from its original, and how far outside its threat model: 0 inside,
 // infinity when it is not finite.

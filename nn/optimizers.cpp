@@ -1,6 +1,9 @@
 #include "nn/optimizers.hpp"
 
 #include "autograd/ops/arithmetic.hpp"
+#include "autograd/ops/control.hpp"
+#include "autograd/ops/elementwise.hpp"
+#include "autograd/ops/reductions.hpp"
 #include "autograd/tape.hpp"
 #include "nn/pattern.hpp"
 #include "tensor/kernels/elementwise.hpp"
@@ -79,7 +82,7 @@ void Optimizer::make_moments() {
     }
 }
 
-void Optimizer::step(const Tensors& gradients) {
+void Optimizer::step(const Tensors& gradients, const Tensor& trouble) {
     if (gradients.size() != slots_.size())
         throw ShapeError(
             "optimizer",
@@ -94,7 +97,7 @@ void Optimizer::step(const Tensors& gradients) {
     make_moments();
     ++steps_;
     for (std::size_t i = 0; i < slots_.size(); ++i)
-        update(slots_[i], steps_, lr_ * slots_[i].lr_factor, gradients[i]);
+        update(slots_[i], steps_, lr_ * slots_[i].lr_factor, gradients[i], trouble);
 }
 
 NamedTensors Optimizer::state() const {
@@ -129,62 +132,69 @@ Sgd::Sgd(const Module& model, const SgdOptions& options, const ParameterGroups& 
                 options.momentum != 0 ? std::vector<std::string>{"velocity"} : std::vector<std::string>{}),
       options_(options) {}
 
-void Sgd::update(Slot& slot, int64_t step, double lr, const Tensor& g) {
+void Sgd::update(Slot& slot, int64_t step, double lr, const Tensor& g, const Tensor& trouble) {
     SgdOptions options = options_;
     options.lr = lr;
     options.weight_decay = slot.weight_decay;
     kernels::sgd_step(options, step, g, slot.weight.parameter->value,
-                      slot.moments.empty() ? nullptr : &slot.moments[0]);
+                      slot.moments.empty() ? nullptr : &slot.moments[0], {}, trouble);
 }
 
 Adam::Adam(const Module& model, const AdamOptions& options, const ParameterGroups& groups)
     : Optimizer(model, options.lr, options.weight_decay, groups, {"mean", "square"}), options_(options) {}
 
-void Adam::update(Slot& slot, int64_t step, double lr, const Tensor& g) {
+void Adam::update(Slot& slot, int64_t step, double lr, const Tensor& g, const Tensor& trouble) {
     AdamOptions options = options_;
     options.lr = lr;
     options.weight_decay = slot.weight_decay;
-    kernels::adam_step(options, step, g, slot.weight.parameter->value, slot.moments[0], slot.moments[1]);
+    kernels::adam_step(options, step, g, slot.weight.parameter->value, slot.moments[0], slot.moments[1], {},
+                       trouble);
 }
 
 AdamW::AdamW(const Module& model, AdamOptions options, const ParameterGroups& groups)
     : Adam(model, (options.decoupled = true, options), groups) {}
 
-namespace {
-
-// The elements of scalars, those of a device fetched together, so that it is waited for once.
-std::vector<double> numbers_of(const Tensors& scalars) {
-    std::vector<double> numbers;
-    const bool together = !scalars.empty() && scalars[0].device() != kCpu &&
-                          std::all_of(scalars.begin(), scalars.end(),
-                                      [&](const Tensor& x) { return x.spec() == scalars[0].spec(); });
-    if (!together) {
-        for (const Tensor& x : scalars) numbers.push_back(x.item());
-        return numbers;
+Tensor norm_of(const Tensors& gradients) {
+    PauseTapes pause;
+    const auto count = static_cast<int64_t>(gradients.size());
+    if (count == 0) return Tensor::scalar(0, Dtype::f64);
+    for (const Tensor& g : gradients) {
+        if (!g.defined()) throw ShapeError("norm", "expected gradients, got an undefined one");
+        if (g.dtype() != Dtype::f32 && g.dtype() != Dtype::f64)
+            throw DtypeError("norm", str("expected gradients of f32 or f64, got ", g.spec()));
     }
-    const auto count = static_cast<int64_t>(scalars.size());
-    Tensor all(Spec{{count}, scalars[0].dtype(), scalars[0].device()});
-    for (int64_t i = 0; i < count; ++i) all.view({}, i).copy_from(scalars[static_cast<std::size_t>(i)]);
-    const Tensor here = all.to(kCpu);
-    for (int64_t i = 0; i < count; ++i) numbers.push_back(here.view({}, i).item());
-    return numbers;
+    const Device device = gradients[0].device();
+    Tensor squares = Tensor::zeros({count}, Dtype::f64, device);
+    for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
+        Tensor sums = Tensor::zeros({count}, dtype, device);
+        bool any = false;
+        for (int64_t i = 0; i < count; ++i) {
+            const Tensor& g = gradients[static_cast<std::size_t>(i)];
+            if (g.dtype() != dtype) continue;
+            Tensor one = sums.view({}, i);
+            kernels::reduce(kernels::Reduction::sum_of_squares, g, kernels::all_axes(g.shape()), one);
+            any = true;
+        }
+        if (any) squares = squares + cast(sums, Dtype::f64);
+    }
+    return sqrt(sum(squares));
 }
 
-}  // namespace
+Tensors clip_by_norm(const Tensors& gradients, const Tensor& norm, double max_norm) {
+    require_rate("norm", max_norm);
+    PauseTapes pause;
+    const Tensor factor = minimum(max_norm / norm, literal_like(norm, 1));
+    Tensors result;
+    for (const Tensor& g : gradients) result.push_back(g * cast(factor, g.dtype()));
+    return result;
+}
 
 ClippedGradients clip_by_norm(const Tensors& gradients, double max_norm) {
     require_rate("norm", max_norm);
-    PauseTapes pause;
-    Tensors sums;
-    for (const Tensor& g : gradients) {
-        sums.emplace_back(Spec{{}, g.dtype(), g.device()});
-        kernels::reduce(kernels::Reduction::sum_of_squares, g, kernels::all_axes(g.shape()), sums.back());
-    }
-    double squares = 0;
-    for (double sum : numbers_of(sums)) squares += sum;
-    ClippedGradients result{gradients, std::sqrt(squares)};
+    const Tensor norm = norm_of(gradients);
+    ClippedGradients result{gradients, norm.item()};
     if (std::isfinite(result.norm) && result.norm > max_norm)
-        for (Tensor& g : result.gradients) g = g * (max_norm / result.norm);
+        result.gradients = clip_by_norm(gradients, norm, max_norm);
     return result;
 }
 

@@ -31,9 +31,10 @@ class Optimizer {
     Optimizer(const Optimizer&) = delete;
     Optimizer& operator=(const Optimizer&) = delete;
 
-    // One update from the gradients of model.parameters(), in that order. Throws ShapeError, before anything
-    // has moved, when they do not fit.
-    void step(const Tensors& gradients);
+    // One update from the gradients of model.parameters(), in that order. `trouble`, where given, is one f64
+    // on the weights' device, and no weight or moment moves unless it is 0: on a GPU the host need not look
+    // first. Throws ShapeError, before anything has moved, when they do not fit.
+    void step(const Tensors& gradients, const Tensor& trouble = {});
 
     double learning_rate() const { return lr_; }
     void set_learning_rate(double lr);  // OptionsError unless finite and 0 or more
@@ -58,7 +59,7 @@ class Optimizer {
               std::vector<std::string> moments);
 
     // Moves one weight; steps count from 1. Moments are zeros at first.
-    virtual void update(Slot& slot, int64_t step, double lr, const Tensor& g) = 0;
+    virtual void update(Slot& slot, int64_t step, double lr, const Tensor& g, const Tensor& trouble) = 0;
 
   private:
     void make_moments();
@@ -74,7 +75,7 @@ class Sgd : public Optimizer {
     explicit Sgd(const Module& model, const SgdOptions& options = {}, const ParameterGroups& groups = {});
 
   private:
-    void update(Slot& slot, int64_t step, double lr, const Tensor& g) override;
+    void update(Slot& slot, int64_t step, double lr, const Tensor& g, const Tensor& trouble) override;
     SgdOptions options_;
 };
 
@@ -83,7 +84,7 @@ class Adam : public Optimizer {
     explicit Adam(const Module& model, const AdamOptions& options = {}, const ParameterGroups& groups = {});
 
   private:
-    void update(Slot& slot, int64_t step, double lr, const Tensor& g) override;
+    void update(Slot& slot, int64_t step, double lr, const Tensor& g, const Tensor& trouble) override;
     AdamOptions options_;
 };
 
@@ -102,6 +103,11 @@ struct ClippedGradients {
     double norm = 0;
 };
 ClippedGradients clip_by_norm(const Tensors& gradients, double max_norm);
+
+// The same in two parts, for who does not want to wait for a GPU: the norm, one f64 on the gradients' device;
+// and the gradients times min(1, max_norm / norm), which is NaN where the norm is not finite.
+Tensor norm_of(const Tensors& gradients);
+Tensors clip_by_norm(const Tensors& gradients, const Tensor& norm, double max_norm);
 
 // Each element into [-limit, limit].
 Tensors clip_by_value(const Tensors& gradients, double limit);

@@ -153,9 +153,9 @@ void StudyRun::say(const std::string& line) const {
     if (options.log) *options.log << line << std::endl;
 }
 
-Loader StudyRun::images(const std::vector<int64_t>& part, int64_t batch) const {
+Loader StudyRun::images(const std::vector<int64_t>& part, int64_t batch, Device device) const {
     const int64_t side = preset.data.resize;
-    return Loader(*data, part, {.batch = batch, .height = side, .width = side});
+    return Loader(*data, part, {.batch = batch, .height = side, .width = side, .device = device});
 }
 
 bool open_data(StudyRun& run) {
@@ -266,8 +266,9 @@ std::optional<TrainedModel> train_stage(const StudyRun& run, const std::string& 
                   .seed = recipe.seed,
                   .augmentation = recipe.augmentation,
                   .height = run.preset.data.resize,
-                  .width = run.preset.data.resize});
-    Loader validation = run.images(run.split.val, kAttackBatch);
+                  .width = run.preset.data.resize,
+                  .device = run.options.device});
+    Loader validation = run.images(run.split.val, kAttackBatch, run.options.device);
     BatchSource& source = variant.source ? *variant.source : train;
 
     std::unique_ptr<Optimizer> optimizer = make_optimizer(*model, recipe);

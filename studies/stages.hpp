@@ -28,7 +28,7 @@ struct StudyRun {
     void say(const std::string& line) const;
 
     // The images of a part, as they are, `batch` at a time.
-    Loader images(const std::vector<int64_t>& part, int64_t batch) const;
+    Loader images(const std::vector<int64_t>& part, int64_t batch, Device device = kCpu) const;
 };
 
 inline constexpr int64_t kAttackBatch = 50;

@@ -1,6 +1,7 @@
 #include "tensor/tensor.hpp"
 
 #include "tensor/cuda/backend.hpp"
+#include "tensor/cuda/pinned.hpp"
 
 #include <atomic>
 #include <cstring>
@@ -108,6 +109,8 @@ void Tensor::copy_from(const Tensor& other) {
         return;
     }
     const Device gpu = cuda::on_cuda(*this) ? device() : other.device();
+    if (other.device() == kCpu && spec_.bytes() <= cuda::kMostUpload)
+        return cuda::upload(gpu, mutable_raw(), other.raw(), spec_.bytes());
     const cuda::Backend& backend = cuda::backend_of(gpu);
     backend.copy(backend.stream(gpu.index), device(), mutable_raw(), other.device(), other.raw(),
                  spec_.bytes());

@@ -61,6 +61,7 @@ class Callback {
 
     // Before the first epoch, or the first after an interruption.
     virtual void began(TrainingState&) {}
+    // On a GPU the next step is on its way by then.
     virtual void step_ended(TrainingState&, const StepRecord&) {}
     // The epoch is over and validated. Metrics added to the record appear in the logs.
     virtual void epoch_ended(TrainingState&, EpochRecord&) {}

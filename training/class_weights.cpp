@@ -1,6 +1,8 @@
 #include "training/class_weights.hpp"
 
 #include "autograd/ops/arithmetic.hpp"
+#include "autograd/ops/control.hpp"
+#include "autograd/ops/indexing.hpp"
 #include "base/error.hpp"
 
 #include <algorithm>
@@ -46,17 +48,9 @@ Objective class_weighted(Objective objective, std::vector<double> weights) {
         if (batch.targets.dtype() != Dtype::i64 || !(batch.targets.shape() == losses.shape()))
             throw ShapeError("class weights", str("expected a class for each of the losses ", losses,
                                                   ", got ", batch.targets));
-        Tensor factors = Tensor::zeros(losses.shape(), losses.dtype());
-        const Tensor targets = batch.targets.to(kCpu);
-        const std::span<const int64_t> labels = targets.data<int64_t>();
-        for (std::size_t i = 0; i < labels.size(); ++i) {
-            const double weight = weights.at(static_cast<std::size_t>(labels[i]));
-            if (losses.dtype() == Dtype::f64)
-                factors.mutable_data<double>()[i] = weight;
-            else
-                factors.mutable_data<float>()[i] = static_cast<float>(weight);
-        }
-        return losses * factors.to(losses.device());
+        // On the losses' device, which nobody waits for.
+        const Tensor all = cast(Tensor::of(weights, {static_cast<int64_t>(weights.size())}), losses.dtype());
+        return losses * take(all.to(losses.device()), batch.targets);
     };
 }
 

@@ -1,5 +1,7 @@
 #include "training/trainer.hpp"
 
+#include "autograd/ops/arithmetic.hpp"
+#include "autograd/ops/control.hpp"
 #include "autograd/ops/losses.hpp"
 #include "autograd/ops/reductions.hpp"
 #include "autograd/ops/shaping.hpp"
@@ -8,6 +10,7 @@
 #include "tensor/out_of_memory.hpp"
 #include "tensor/precision.hpp"
 #include "training/checkpoint.hpp"
+#include "training/outcome.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -15,7 +18,6 @@
 #include <filesystem>
 #include <iomanip>
 #include <limits>
-#include <numeric>
 #include <ostream>
 
 namespace microtome {
@@ -23,69 +25,6 @@ namespace {
 
 double system_seconds() {
     return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-// Train mode or eval mode for a scope.
-class Mode {
-  public:
-    Mode(Module& model, bool train) : model_(model), before_(model.training()) { model.train(train); }
-    ~Mode() { model_.train(before_); }
-    Mode(const Mode&) = delete;
-    Mode& operator=(const Mode&) = delete;
-
-  private:
-    Module& model_;
-    bool before_;
-};
-
-// The pass, and what the model's first run under it returns.
-class WatchedPass {
-  public:
-    WatchedPass(const Module& model, uint64_t seed, int64_t step, std::vector<int64_t> ids) {
-        pass.seed = seed;
-        pass.step = step;
-        pass.ids = std::move(ids);
-        pass.after = [this, &model](const Module& module, const Tensor&, const Tensor& y) {
-            if (&module == &model && !logits.defined()) logits = y;
-        };
-    }
-    WatchedPass(const WatchedPass&) = delete;
-    WatchedPass& operator=(const WatchedPass&) = delete;
-
-    Pass pass;
-    Tensor logits;
-};
-
-// The index of the first largest element of each row.
-int64_t count_correct(const Tensor& logits, const Tensor& labels) {
-    PauseTapes pause;
-    const Tensor predicted = argmax(logits, 1).to(kCpu), here = labels.to(kCpu);
-    const auto p = predicted.data<int64_t>(), t = here.data<int64_t>();
-    return std::inner_product(p.begin(), p.end(), t.begin(), int64_t{0}, std::plus<>(), std::equal_to<>());
-}
-
-// Adds a batch to the counts.
-template <class Counts>
-void count(Counts& counts, const Batch& batch, const Tensor& losses_there, const Tensor& logits) {
-    const Tensor losses = losses_there.to(kCpu);
-    const int64_t n = batch.images.size(0);
-    counts.images += n;
-    for (int64_t i = 0; i < n; ++i)
-        counts.loss += losses.dtype() == Dtype::f64 ? losses.data<double>()[static_cast<std::size_t>(i)]
-                                                    : losses.data<float>()[static_cast<std::size_t>(i)];
-    const bool classes =
-        batch.targets.defined() && batch.targets.dtype() == Dtype::i64 && batch.targets.rank() == 1;
-    if (!classes || !logits.defined() || logits.rank() != 2 || logits.size(0) != n) return;
-    counts.labelled += n;
-    counts.correct += count_correct(logits, batch.targets);
-}
-
-Tensor losses_of(const Objective& objective, Module& model, const Batch& batch, const Pass& pass) {
-    Tensor losses = objective(model, batch, pass);
-    if (!losses.defined() || !(losses.shape() == Shape{batch.images.size(0)}))
-        throw ShapeError("objective",
-                         str("expected a loss for each of ", batch.images.size(0), " images, got ", losses));
-    return losses;
 }
 
 std::string ids_of(const Batch& batch, const Tensor& bad) {
@@ -104,28 +43,6 @@ std::string number(double value) {
 }
 
 }  // namespace
-
-Objective cross_entropy_objective() {
-    return [](Module& model, const Batch& batch, const Pass& pass) {
-        return cross_entropy(model(batch.images, pass), batch.targets);
-    };
-}
-
-Scores score(Module& model, BatchSource& source, const Objective& objective,
-             const std::function<bool(const Batch&, const Tensor&)>& seen) {
-    Mode eval(model, false);
-    PauseTapes pause;
-    Scores scores;
-    source.start(0);
-    while (std::optional<Batch> batch = source.next()) {
-        WatchedPass watched(model, 0, 0, batch->ids);
-        const Tensor losses = losses_of(objective, model, to(*batch, model.device()), watched.pass);
-        count(scores, *batch, losses, watched.logits);
-        if (seen && !seen(*batch, watched.logits.to(kCpu))) break;
-    }
-    if (scores.images > 0) scores.loss /= static_cast<double>(scores.images);
-    return scores;
-}
 
 // One call of run().
 class Trainer::Run {
@@ -270,10 +187,12 @@ class Trainer::Run {
         while (std::optional<Batch> batch = train_.next()) {
             const bool done = step_in_memory(*batch);
             if (!done || interrupted()) {
+                look();
                 pause_clock();
                 return false;
             }
         }
+        look();
         if (progress_.images == 0) throw OptionsError("training", "expected images to learn from, got none");
 
         EpochRecord record{.epoch = progress_.epoch + 1,
@@ -322,6 +241,14 @@ class Trainer::Run {
         }
     }
 
+    // A step that the device was asked for, and of which the host has not seen how it went.
+    struct Unseen {
+        Batch batch;
+        int64_t step, images;  // as they were given
+        double lr;
+        Outcome outcome;  // and then the mean loss, and the norm of the gradients
+    };
+
     // False when it was interrupted before the weights moved.
     bool step(const Batch& given) {
         const int64_t step = progress_.step;
@@ -334,38 +261,79 @@ class Trainer::Run {
 
         model_.train();
         WatchedPass watched(model_, options_.seed, step, batch.ids);
-        double gradient_norm = 0;
+        std::optional<Unseen> now;
         {
             Tape tape;
             const Tensors weights = model_.parameters();
             tape.watch(weights);
             const Tensor losses = losses_of(options_.objective, model_, batch, watched.pass);
             const Tensor loss = mean(losses);
-            // What the host looks at is fetched here, when a GPU has the whole backward pass before it and
-            // the step of the optimizer still to come, during which the next batch is read.
             Tensors gradients = tape.gradient(loss, weights, Tape::After::release);
-            last_loss_ = loss.item();
-            if (!std::isfinite(last_loss_)) explain(batch, losses, {});
-            ClippedGradients clipped = clip_by_norm(
-                std::move(gradients),
-                options_.clip_norm > 0 ? options_.clip_norm : std::numeric_limits<double>::max());
-            if (!std::isfinite(clipped.norm)) explain(batch, losses, clipped.gradients);
-            gradient_norm = clipped.norm;
-            count(progress_, batch, losses, watched.logits);
-            optimizer_.step(clipped.gradients);
+            const Tensor norm = norm_of(gradients);
+            note_trouble(loss, norm);
+            now = Unseen{batch, step, given.images.size(0), optimizer_.learning_rate(),
+                         Outcome(batch, losses, watched.logits, {loss, norm})};
+            if (model_.device() == kCpu) require_finite(*now, losses, gradients);
+            if (options_.clip_norm > 0) clip(gradients, norm);
+            optimizer_.step(gradients, trouble_);
         }
         model_.eval();
         if (average_) average_->update();
+        look();  // at the step before, now that a GPU has the whole of this one before it
+        unseen_ = std::move(now);
         ++progress_.batch;
         ++progress_.step;
+        if (model_.device() == kCpu) look();
+        return true;
+    }
+
+    // A number on the device that is 0 as long as every loss and every gradient was finite, and then NaN for
+    // good: no weight moves any more, so that who looks later finds everything as it was.
+    void note_trouble(const Tensor& loss, const Tensor& norm) {
+        PauseTapes pause;
+        const Tensor sum = cast(loss, Dtype::f64) + norm;  // finite if both are, but for 1e308
+        const Tensor now = sum - sum;
+        trouble_ = trouble_.defined() ? trouble_ + now : now;
+    }
+
+    void clip(Tensors& gradients, const Tensor& norm) const {
+        if (model_.device() == kCpu && !(norm.item() > options_.clip_norm)) return;
+        gradients = clip_by_norm(gradients, norm, options_.clip_norm);
+    }
+
+    // Throws what explain() says, unless loss and gradients of a step are finite. `gradients` may be gone:
+    // then they are made again.
+    void require_finite(Unseen& unseen, Tensor losses, Tensors gradients) {
+        const double loss = unseen.outcome.further(0).item(), norm = unseen.outcome.further(1).item();
+        if (std::isfinite(loss) && std::isfinite(norm)) return;
+        progress_.step = unseen.step;
+        if (!losses.defined()) {
+            model_.train();
+            const Tensors weights = model_.parameters();
+            Tape tape;
+            tape.watch(weights);
+            losses = losses_of(options_.objective, model_, unseen.batch,
+                               {.seed = options_.seed, .step = unseen.step, .ids = unseen.batch.ids});
+            gradients = tape.gradient(mean(losses), weights, Tape::After::release);
+            model_.eval();
+        }
+        explain(unseen.batch, losses, std::isfinite(loss) ? gradients : Tensors());
+    }
+
+    // At the last step, if nobody has yet: counts it and tells who watches.
+    void look() {
+        if (!unseen_) return;
+        Unseen unseen = std::move(*unseen_);
+        unseen_.reset();
+        if (!(model_.device() == kCpu)) require_finite(unseen, {}, {});
+        unseen.outcome.count(progress_);
         for (const auto& callback : callbacks_)
             callback->step_ended(state_, {.epoch = progress_.epoch + 1,
-                                          .step = step,
-                                          .loss = last_loss_,
-                                          .gradient_norm = gradient_norm,
-                                          .lr = optimizer_.learning_rate()});
-        show(given.images.size(0));
-        return true;
+                                          .step = unseen.step,
+                                          .loss = unseen.outcome.further(0).item(),
+                                          .gradient_norm = unseen.outcome.further(1).item(),
+                                          .lr = unseen.lr});
+        show(unseen.images);
     }
 
     Batch craft(const Batch& given, int64_t step) {
@@ -493,7 +461,8 @@ class Trainer::Run {
     TrainingState state_;
     EpochProgress progress_;
     bool finished_ = false;
-    double last_loss_ = 0;
+    std::optional<Unseen> unseen_;
+    Tensor trouble_;  // see note_trouble()
     Progress* shown_ = nullptr;
 };
 

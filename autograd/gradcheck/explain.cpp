@@ -188,7 +188,16 @@ void diagnose(Failure& failure, const OpInfo& op, const OpSample& sample, uint64
     }
 }
 
-std::string command(const OracleInfo& oracle, const OpInfo& op, const Failure& failure, uint64_t seed) {
+// Where the samples are.
+Device device_of(const SampleSet& set) {
+    for (const OpSample& sample : set.samples)
+        for (const Tensor& input : sample.inputs)
+            if (input.defined() && !(input.device() == kCpu)) return input.device();
+    return kCpu;
+}
+
+std::string command(const OracleInfo& oracle, const OpInfo& op, const Failure& failure, uint64_t seed,
+                    Device device) {
     const std::vector<const OpInfo*>& listed = all_ops();
     const MutantOp* mutant = as_mutant(op);
     const bool is_listed =
@@ -198,12 +207,13 @@ std::string command(const OracleInfo& oracle, const OpInfo& op, const Failure& f
         return str("check_op(op, {.oracle = \"", oracle.name, "\"",
                    sample.empty() ? "" : str(", .sample = \"", sample, "\""),
                    failure.smallest.empty() ? "" : str(", .shapes = \"", failure.smallest, "\""),
+                   device == kCpu ? "" : str(", .device = parse_device(\"", device, "\")"),
                    seed == 1 ? "" : str(", .seed = ", seed), "})");
     return str("microtome gradcheck --op ", op.name,
                mutant ? str(" --plant \"", describe(mutant->mutation()), "\"") : "", " --oracle \"",
                oracle.name, "\"", sample.empty() ? "" : str(" --sample \"", sample, "\""),
                failure.smallest.empty() ? "" : str(" --shape \"", failure.smallest, "\""),
-               seed == 1 ? "" : str(" --seed ", seed));
+               device == kCpu ? "" : str(" --device ", device), seed == 1 ? "" : str(" --seed ", seed));
 }
 
 }  // namespace
@@ -223,7 +233,7 @@ void explain_failures(Row& row, const OracleInfo& oracle, const OpInfo& op, cons
             const std::vector<Shape> smallest = Shrinker(oracle, op, *sample, found, seed).smallest();
             if (smallest != shapes_of(*sample)) failure.smallest = shapes_text(smallest);
         }
-        failure.again = command(oracle, op, failure, seed);
+        failure.again = command(oracle, op, failure, seed, device_of(set));
     }
 }
 

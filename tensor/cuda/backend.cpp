@@ -1,6 +1,7 @@
 #include "tensor/cuda/backend.hpp"
 
 #include "tensor/convert.hpp"
+#include "tensor/cuda/pinned.hpp"
 
 #include <atomic>
 #include <cstring>
@@ -27,6 +28,7 @@ const Backend* backend() {
 }
 
 void install(const Backend* backend) {
+    release_pinned_memory();
     installed.store(backend);
 }
 

@@ -28,6 +28,28 @@ struct Backend {
     // Waits for all work asked for so far. Throws ShapeError for a Fault, DeviceError where the device
     // failed.
     void (*synchronize)(const Stream& stream);
+
+    // --- for what goes on while the host does (pinned.hpp)
+    // Memory of the host that devices read and write by themselves; null when there is none left.
+    void* (*allocate_pinned)(std::size_t bytes) = nullptr;
+    void (*release_pinned)(void* memory) noexcept = nullptr;
+    // A second queue of the device: for copies that go on while the first one's kernels run.
+    Stream (*copy_stream)(int device) = nullptr;
+    // Asks for a copy between pinned memory and a device and returns. The pinned memory is left alone until
+    // an event that was recorded behind the copy has been waited for.
+    void (*copy_later)(const Stream& stream, Device to_device, void* to, Device from_device, const void* from,
+                       std::size_t bytes) = nullptr;
+    // An event comes when all that its stream was asked for before record() is done; it can be recorded
+    // again.
+    void* (*make_event)(int device) = nullptr;
+    void (*release_event)(void* event) noexcept = nullptr;
+    void (*record)(const Stream& stream, void* event) = nullptr;
+    // What the stream is asked for from now on begins once the event has come.
+    void (*begin_after)(const Stream& stream, void* event) = nullptr;
+    bool (*has_come)(void* event) = nullptr;
+    // The host waits for an event of that stream. Throws as synchronize() does.
+    void (*wait)(const Stream& stream, void* event) = nullptr;
+
     bool keeps_blocks;  // whether freed memory is kept for reuse
     KernelTable kernels;
     Blas* (*blas)() = nullptr;  // null, or it returns null: there is no library for products of matrices

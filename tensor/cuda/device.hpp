@@ -161,11 +161,13 @@ void add_random(KernelTable& table);
 void add_index(KernelTable& table);
 void add_resample(KernelTable& table);
 void add_updates(KernelTable& table);
+void add_augment(KernelTable& table);
+void add_measure(KernelTable& table);
 
 inline KernelTable all_kernels() {
     KernelTable table{};
     for (auto add : {add_elementwise, add_layout, add_reduce, add_rows, add_product, add_pool, add_random,
-                     add_updates, add_index, add_resample})
+                     add_updates, add_index, add_resample, add_augment, add_measure})
         add(table);
     return table;
 }

@@ -1,9 +1,10 @@
 // Gathering and scattering along an axis and by rows, sorting, one-hot labels, and the corners of a warp. An
 // index outside its range is noted as a Fault, and 0 is used in its place.
 //
-// Least work: an index and an element are read and an element is written for each that moves. Where several
-// go to one place they are added in their order: scatter_add by a thread for each column, add_rows by lists
-// of who goes where.
+// Least work: an index and an element are read and an element is written for each that moves, 16 bytes in
+// f32. Where several go to one place they are added in their order: scatter_add by a thread for each column,
+// add_rows by lists of who goes where. Sorting n elements of a row compares each n log2(n) / 2 times or so.
+// Not measured on a GPU yet.
 #include "tensor/cuda/device.hpp"
 
 namespace microtome::cuda::MICROTOME_CUDA_NAME {

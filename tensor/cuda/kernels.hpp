@@ -14,6 +14,7 @@
 #include "tensor/kernels/epilogue.hpp"
 #include "tensor/matmul_shape.hpp"
 #include "tensor/philox.hpp"
+#include "tensor/pixel_change.hpp"
 #include "tensor/pool_shape.hpp"
 #include "tensor/precision.hpp"
 #include "tensor/updates.hpp"
@@ -129,10 +130,14 @@ struct Kernels {
     void (*normal)(Stream, const DrawKey&, T* y, int64_t n);
     void (*signs)(Stream, const DrawKey&, T* y, int64_t n);
 
-    // --- updates.cu
-    void (*sgd)(Stream, const updates::Sgd<T>&, const T* g, T* p, int64_t n);
-    void (*sgd_momentum)(Stream, const updates::SgdMomentum<T>&, const T* g, T* p, T* v, int64_t n);
-    void (*sgd_velocity)(Stream, const updates::SgdVelocity<T>&, const T* g, T* p, T* v, int64_t n);
+    // --- updates.cu; where `trouble` is given, nothing moves unless it is 0
+    void (*sgd)(Stream, const updates::Sgd<T>&, const double* trouble, const T* g, T* p, int64_t n);
+    void (*sgd_momentum)(Stream, const updates::SgdMomentum<T>&, const double* trouble, const T* g, T* p,
+                         T* v, int64_t n);
+    void (*sgd_velocity)(Stream, const updates::SgdVelocity<T>&, const double* trouble, const T* g, T* p,
+                         T* v, int64_t n);
+    void (*adam)(Stream, const updates::Adam<T>&, const double* trouble, const T* g, T* p, T* m, T* v,
+                 int64_t n);
     void (*moving_average)(Stream, const updates::MovingAverage<T>&, const T* p, T* average, int64_t n);
     void (*clip_linf)(Stream, const updates::ClipLinf<T>&, const T* x0, T* x, int64_t n);
     // |x - x0|, or |x| where x0 is null, of each of so many images of `size` elements
@@ -141,7 +146,6 @@ struct Kernels {
                     int64_t size);
     void (*clip_l2)(Stream, double epsilon, T low, T high, const double* lengths, const T* x0, T* x,
                     int64_t images, int64_t size);
-    void (*adam)(Stream, const updates::Adam<T>&, const T* g, T* p, T* m, T* v, int64_t n);
     void (*pgd_linf)(Stream, const updates::PgdLinf<T>&, const T* g, const T* x0, T* x, int64_t n);
 };
 
@@ -153,15 +157,27 @@ struct MemoryKernels {
     void (*fill)(Stream, int size, uint64_t bits, void* y, int64_t n);
     void (*copy)(Stream, int size, const Strided<2>&, const void* x, void* y);  // y at array 0, x at array 1
     void (*copy_bf16)(Stream, const Strided<2>&, const float* x, bfloat16* y);  // the same, rounded
+    // --- augment.cu: bytes (images, height, width, channels) as floats in [0,1], each image changed its own
+    // way; `changes` null: as they are
+    void (*augment)(Stream, const PixelChange* changes, const uint8_t* x, float* y, int64_t images,
+                    int64_t height, int64_t width, int64_t channels);
     // --- random.cu: a bit is 1 where the number is not below rate
     void (*random_gate)(Stream, const int64_t* key, const int64_t* ids, int64_t samples, int64_t elements,
                         float rate, uint8_t* gate);
+};
+
+// --- measure.cu: what the device can do at best
+struct MeasureKernels {
+    // On registers alone; returns how many operations, a multiply-add counting as two. `sink` is one float.
+    double (*multiply_adds)(Stream, int64_t rounds, float* sink);
+    void (*copy_floats)(Stream, const float* x, float* y, int64_t n);  // n a multiple of 4
 };
 
 struct KernelTable {
     Kernels<float> f32;
     Kernels<double> f64;
     MemoryKernels memory;
+    MeasureKernels measure;
 
     template <class T>
     const Kernels<T>& of() const;

@@ -1,8 +1,9 @@
 // Filling, and moving elements about: broadcasting, permuting, boxes, flipping are one kernel, in which
 // element i of a box goes from one place to another.
 //
-// Least work: every element is read once and written once. A permutation whose last axis moves reads or
-// writes in steps, up to eight times as many bytes as it needs.
+// Least work: every element is read once and written once, 8 bytes in f32 (4 to fill). A permutation whose
+// last axis moves reads or writes in steps, up to eight times as many bytes as it needs. Not measured on a
+// GPU yet.
 #include "tensor/cuda/device.hpp"
 
 namespace microtome::cuda::MICROTOME_CUDA_NAME {

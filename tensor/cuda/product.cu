@@ -4,7 +4,8 @@
 //
 // Least work: 2 m n k operations on m k + k n + m n elements. A block keeps 64 x 64 results in registers and
 // reads each of its elements once for 64 of them, so that f32 is bound by arithmetic from k of some tens on.
-// No tensor cores: these are the reference for cuBLAS and cuDNN, and what there is without them.
+// No tensor cores: these are the reference for cuBLAS and cuDNN, and what there is without them. Not measured
+// on a GPU yet.
 //
 // Factors are rounded to a precision as they are read (tensor/precision.hpp), so that tf32 and bf16 mean the
 // same without tensor cores.

@@ -2,7 +2,7 @@
 // is read and the bits are the CPU's.
 //
 // Least work: each element is written once. Four of them come from one block of ten rounds, some 100 integer
-// operations, so that f32 is about as much bound by arithmetic as by memory.
+// operations, so that f32 is about as much bound by arithmetic as by memory. Not measured on a GPU yet.
 #include "tensor/cuda/device.hpp"
 
 namespace microtome::cuda::MICROTOME_CUDA_NAME {

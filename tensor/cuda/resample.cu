@@ -1,7 +1,8 @@
 // Sparse matrices along one axis: resizing and blurring. One thread an element of the result.
 //
 // Least work: x is read and y written once; each element takes as many products as its row of the matrix has
-// weights, two to four when resizing, which come from the cache.
+// weights, two to four when resizing, which come from the cache. In f32 4 bytes an element of x and of y. Not
+// measured on a GPU yet.
 #include "tensor/cuda/device.hpp"
 
 namespace microtome::cuda::MICROTOME_CUDA_NAME {

@@ -2,7 +2,8 @@
 // element, through the formulas of tensor/reference/rows.hpp.
 //
 // Least work: x is read once and y written once, 8 bytes an element in f32. These kernels go over a row two
-// or three times; rows of up to some thousand elements are in the cache from the second time on.
+// or three times; rows of up to some thousand elements are in the cache from the second time on. Not measured
+// on a GPU yet.
 #include "tensor/batch_norm.hpp"
 #include "tensor/cuda/lane_reduce.hpp"
 #include "tensor/reference/norm.hpp"

@@ -65,36 +65,61 @@ void release(int, void* memory) noexcept {
     cudaFree(memory);
 }
 
-// One stream a device, in which everything happens in the order in which it was asked for.
-Stream stream(int device) {
+cudaStream_t handle_of(const Stream& stream) {
+    return static_cast<cudaStream_t>(stream.handle);
+}
+cudaEvent_t event_of(void* event) {
+    return static_cast<cudaEvent_t>(event);
+}
+
+// Neither waits for the default stream, nor is waited for by it: an order between them is that of events.
+void* make_stream() {
+    cudaStream_t handle = nullptr;
+    require(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "make a stream");
+    return handle;
+}
+
+// A device's two streams, in each of which everything happens in the order in which it was asked for.
+struct Streams {
+    Stream work, copies;
+};
+Streams streams_of(int device) {
     static std::mutex mutex;
-    static auto* streams = new std::vector<Stream>(static_cast<std::size_t>(device_count()));
+    static auto* streams = new std::vector<Streams>(static_cast<std::size_t>(device_count()));
     require(cudaSetDevice(device), "be chosen");
     std::lock_guard lock(mutex);
-    Stream& found = (*streams)[static_cast<std::size_t>(device)];
-    if (found.handle == nullptr) {
-        found.device = device;
+    Streams& found = (*streams)[static_cast<std::size_t>(device)];
+    if (found.work.handle == nullptr) {
         void* fault = nullptr;
         require(cudaHostAlloc(&fault, sizeof(Fault), cudaHostAllocPortable), "share memory");
-        found.fault = new (fault) Fault;
-        cudaStream_t handle = nullptr;
-        require(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "make a stream");
-        found.handle = handle;
+        found.work.fault = found.copies.fault = new (fault) Fault;
+        found.work.device = found.copies.device = device;
+        found.copies.handle = make_stream();
+        found.work.handle = make_stream();
     }
     return found;
 }
+Stream stream(int device) {
+    return streams_of(device).work;
+}
+Stream copy_stream(int device) {
+    return streams_of(device).copies;
+}
 
-void synchronize(const Stream& stream) {
-    require(cudaStreamSynchronize(static_cast<cudaStream_t>(stream.handle)), "do its work");
+void throw_noted(const Stream& stream) {
     const Fault fault = *stream.fault;
     *stream.fault = {};
     if (fault.raised != 0) throw_fault(fault);
 }
 
+void synchronize(const Stream& stream) {
+    require(cudaStreamSynchronize(handle_of(stream)), "do its work");
+    throw_noted(stream);
+}
+
 void copy(const Stream& stream, Device to_device, void* to, Device from_device, const void* from,
           std::size_t bytes) {
-    require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, static_cast<cudaStream_t>(stream.handle)),
-            "copy");
+    require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, handle_of(stream)), "copy");
     if (to_device == kCpu || from_device == kCpu) synchronize(stream);
 }
 
@@ -106,6 +131,61 @@ Blas* blas() {
 Dnn* dnn() {
     static Dnn* const found = Dnn::open(library_files("cudnn", {9})).release();
     return found;
+}
+
+// Portable: whichever device copies from it, it need not wait for the host.
+void* allocate_pinned(std::size_t bytes) {
+    void* memory = nullptr;
+    const cudaError_t status = cudaHostAlloc(&memory, bytes == 0 ? 1 : bytes, cudaHostAllocPortable);
+    if (status == cudaErrorMemoryAllocation) {
+        cudaGetLastError();
+        return nullptr;
+    }
+    require(status, "share memory");
+    return memory;
+}
+
+void release_pinned(void* memory) noexcept {
+    cudaFreeHost(memory);
+}
+
+void copy_later(const Stream& stream, Device, void* to, Device, const void* from, std::size_t bytes) {
+    require(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, handle_of(stream)), "copy");
+}
+
+void* make_event(int device) {
+    const Current current(device);
+    cudaEvent_t event = nullptr;
+    require(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "make an event");
+    return event;
+}
+
+void release_event(void* event) noexcept {
+    cudaEventDestroy(event_of(event));
+}
+
+void record(const Stream& stream, void* event) {
+    require(cudaEventRecord(event_of(event), handle_of(stream)), "record an event");
+}
+
+void begin_after(const Stream& stream, void* event) {
+    require(cudaStreamWaitEvent(handle_of(stream), event_of(event), 0), "wait for an event");
+}
+
+bool has_come(void* event) {
+    const cudaError_t status = cudaEventQuery(event_of(event));
+    if (status == cudaErrorNotReady) {
+        cudaGetLastError();  // it is no failure of the next call
+        return false;
+    }
+    require(status, "do its work");
+    return true;
+}
+
+void wait(const Stream& stream, void* event) {
+    require(cudaEventSynchronize(event_of(event)), "do its work");
+    // A kernel behind the event may be writing the fault just now.
+    if (stream.fault->raised != 0) synchronize(stream);
 }
 
 }  // namespace
@@ -123,6 +203,16 @@ const Backend& built_in() {
         .stream = stream,
         .copy = copy,
         .synchronize = synchronize,
+        .allocate_pinned = allocate_pinned,
+        .release_pinned = release_pinned,
+        .copy_stream = copy_stream,
+        .copy_later = copy_later,
+        .make_event = make_event,
+        .release_event = release_event,
+        .record = record,
+        .begin_after = begin_after,
+        .has_come = has_come,
+        .wait = wait,
         .keeps_blocks = true,
         .kernels = all_kernels(),
         .blas = blas,

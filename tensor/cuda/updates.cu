@@ -1,7 +1,7 @@
 // The steps of optimizers and attacks: the formulas of tensor/updates.hpp, one thread an element, in place.
 //
 // Least work: each array is read once, and those that change are written once: Adam 28 bytes a weight in f32,
-// a PGD step 16 bytes a pixel. All of it is bound by memory.
+// a PGD step 16 bytes a pixel. All of it is bound by memory. Not measured on a GPU yet.
 #include "tensor/cuda/lane_reduce.hpp"
 
 namespace microtome::cuda::MICROTOME_CUDA_NAME {
@@ -16,6 +16,17 @@ void update(Stream stream, const Formula& formula, int64_t n, Arrays... arrays) 
     launch(stream, flat(n), update_kernel<Formula, Arrays...>, formula, n, arrays...);
 }
 
+// The same, where nothing went wrong.
+template <class Formula, class... Arrays>
+MICROTOME_KERNEL void weights_kernel(Formula formula, const double* trouble, int64_t n, Arrays... arrays) {
+    if (trouble != nullptr && *trouble != 0) return;
+    for (int64_t i = first_element(); i < n; i += all_threads()) formula(arrays[i]...);
+}
+template <class Formula, class... Arrays>
+void move_weights(Stream stream, const Formula& formula, const double* trouble, int64_t n, Arrays... arrays) {
+    launch(stream, flat(n), weights_kernel<Formula, Arrays...>, formula, trouble, n, arrays...);
+}
+
 // The formulas whose last argument is an image and which return its new value.
 template <class Formula, class T>
 struct InPlace {
@@ -24,20 +35,23 @@ struct InPlace {
 };
 
 template <class T>
-void sgd(Stream stream, const updates::Sgd<T>& formula, const T* g, T* p, int64_t n) {
-    update(stream, formula, n, g, p);
+void sgd(Stream stream, const updates::Sgd<T>& formula, const double* trouble, const T* g, T* p, int64_t n) {
+    move_weights(stream, formula, trouble, n, g, p);
 }
 template <class T>
-void sgd_momentum(Stream stream, const updates::SgdMomentum<T>& formula, const T* g, T* p, T* v, int64_t n) {
-    update(stream, formula, n, g, p, v);
+void sgd_momentum(Stream stream, const updates::SgdMomentum<T>& formula, const double* trouble, const T* g,
+                  T* p, T* v, int64_t n) {
+    move_weights(stream, formula, trouble, n, g, p, v);
 }
 template <class T>
-void sgd_velocity(Stream stream, const updates::SgdVelocity<T>& formula, const T* g, T* p, T* v, int64_t n) {
-    update(stream, formula, n, g, p, v);
+void sgd_velocity(Stream stream, const updates::SgdVelocity<T>& formula, const double* trouble, const T* g,
+                  T* p, T* v, int64_t n) {
+    move_weights(stream, formula, trouble, n, g, p, v);
 }
 template <class T>
-void adam(Stream stream, const updates::Adam<T>& formula, const T* g, T* p, T* m, T* v, int64_t n) {
-    update(stream, formula, n, g, p, m, v);
+void adam(Stream stream, const updates::Adam<T>& formula, const double* trouble, const T* g, T* p, T* m, T* v,
+          int64_t n) {
+    move_weights(stream, formula, trouble, n, g, p, m, v);
 }
 template <class T>
 void moving_average(Stream stream, const updates::MovingAverage<T>& formula, const T* p, T* average,

@@ -111,6 +111,25 @@ void update(const Tensor& y, const KernelContext& context, auto cpu::UpdatesTabl
                [&](int64_t at, int64_t n) { (table<T>().*on_cpu)(formula, (arrays + at)..., n); });
 }
 
+// The same for weights, which stay as they are where there is trouble.
+template <class T, class Formula, class... Arrays>
+void move_weights(const Tensor& p, const KernelContext& context, const Tensor& trouble,
+                  auto cpu::UpdatesTable<T>::*on_cpu, auto cuda::Kernels<T>::*on_gpu, const Formula& formula,
+                  Arrays... arrays) {
+    if (trouble.defined() && !(trouble.spec() == Spec{{}, Dtype::f64, p.device()}))
+        throw ShapeError("update", str("expected trouble as one f64 on ", p.device(), ", got ", trouble));
+    if (cuda::on_cuda(p)) {
+        const cuda::Queue queue = cuda::queue_of("update", p, {});
+        if (p.elements() > 0)
+            (queue.backend.kernels.of<T>().*on_gpu)(queue.stream, formula, cuda::in<double>(trouble),
+                                                    arrays..., p.elements());
+        return;
+    }
+    if (trouble.defined() && trouble.item() != 0) return;
+    for_blocks(p.elements(), context,
+               [&](int64_t at, int64_t n) { (table<T>().*on_cpu)(formula, (arrays + at)..., n); });
+}
+
 template <class T>
 void project_l2_image(const ImageBounds& bounds, const T* x0, T* x, int64_t n) {
     table<T>().clip_l2(updates::clip_l2(bounds.epsilon, distance(x, x0, n), static_cast<T>(bounds.low),
@@ -134,7 +153,7 @@ int64_t image_size(const char* where, const Tensor& x) {
 }  // namespace
 
 void sgd_step(const SgdOptions& o, int64_t step, const Tensor& g, Tensor& p, Tensor* velocity,
-              const KernelContext& context) {
+              const KernelContext& context, const Tensor& trouble) {
     const char* where = "sgd_step";
     require_alike(where, p, {&g});
     require(o.momentum >= 0, where, "momentum of 0 or more", o.momentum);
@@ -153,14 +172,14 @@ void sgd_step(const SgdOptions& o, int64_t step, const Tensor& g, Tensor& p, Ten
         const T l2 = keras ? T(0) : cast(o.weight_decay), shrink = keras ? cast(o.lr * o.weight_decay) : T(0);
         if (o.momentum == 0) {
             const updates::Sgd<T> formula{cast(o.lr), l2, shrink};
-            return update<T>(p, context, &cpu::UpdatesTable<T>::sgd, &cuda::Kernels<T>::sgd, formula,
-                             gradient, weights);
+            return move_weights<T>(p, context, trouble, &cpu::UpdatesTable<T>::sgd, &cuda::Kernels<T>::sgd,
+                                   formula, gradient, weights);
         }
         T* v = write<T>(*velocity);
         if (keras) {
             const updates::SgdVelocity<T> formula{cast(o.lr), shrink, cast(o.momentum), o.nesterov};
-            return update<T>(p, context, &cpu::UpdatesTable<T>::sgd_velocity, &cuda::Kernels<T>::sgd_velocity,
-                             formula, gradient, weights, v);
+            return move_weights<T>(p, context, trouble, &cpu::UpdatesTable<T>::sgd_velocity,
+                                   &cuda::Kernels<T>::sgd_velocity, formula, gradient, weights, v);
         }
         const updates::SgdMomentum<T> formula{cast(o.lr),
                                               l2,
@@ -168,13 +187,13 @@ void sgd_step(const SgdOptions& o, int64_t step, const Tensor& g, Tensor& p, Ten
                                               step == 1 ? T(0) : cast(o.momentum),
                                               step == 1 ? T(1) : cast(1 - o.dampening),
                                               o.nesterov};
-        update<T>(p, context, &cpu::UpdatesTable<T>::sgd_momentum, &cuda::Kernels<T>::sgd_momentum, formula,
-                  gradient, weights, v);
+        move_weights<T>(p, context, trouble, &cpu::UpdatesTable<T>::sgd_momentum,
+                        &cuda::Kernels<T>::sgd_momentum, formula, gradient, weights, v);
     });
 }
 
 void adam_step(const AdamOptions& o, int64_t step, const Tensor& g, Tensor& p, Tensor& m, Tensor& v,
-               const KernelContext& context) {
+               const KernelContext& context, const Tensor& trouble) {
     const char* where = "adam_step";
     require_alike(where, p, {&g, &m, &v});
     require(step >= 1, where, "a step of 1 or more", static_cast<double>(step));
@@ -196,8 +215,8 @@ void adam_step(const AdamOptions& o, int64_t step, const Tensor& g, Tensor& p, T
             cast(1 - o.beta1),
             cast(1 - o.beta2),
         };
-        update<T>(p, context, &cpu::UpdatesTable<T>::adam, &cuda::Kernels<T>::adam, formula, read<T>(g),
-                  write<T>(p), write<T>(m), write<T>(v));
+        move_weights<T>(p, context, trouble, &cpu::UpdatesTable<T>::adam, &cuda::Kernels<T>::adam, formula,
+                        read<T>(g), write<T>(p), write<T>(m), write<T>(v));
     });
 }
 

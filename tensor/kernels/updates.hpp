@@ -43,13 +43,14 @@ struct ImageBounds {
 namespace kernels {
 
 // Moves p by the gradient g. `velocity` is zeros before the first step, and may be null without momentum.
-// Steps count from 1.
+// Steps count from 1. `trouble`, where given, is one f64 on p's device: nothing moves unless it is 0, which
+// a GPU sees without the host.
 void sgd_step(const SgdOptions& options, int64_t step, const Tensor& g, Tensor& p, Tensor* velocity,
-              const KernelContext& context = {});
+              const KernelContext& context = {}, const Tensor& trouble = {});
 
 // m and v, the moving averages of the gradient and its square, are zeros before the first step.
 void adam_step(const AdamOptions& options, int64_t step, const Tensor& g, Tensor& p, Tensor& m, Tensor& v,
-               const KernelContext& context = {});
+               const KernelContext& context = {}, const Tensor& trouble = {});
 
 // The same with decoupled weight decay (Loshchilov and Hutter 2019).
 void adamw_step(AdamOptions options, int64_t step, const Tensor& g, Tensor& p, Tensor& m, Tensor& v,

@@ -21,8 +21,8 @@ struct Outcome {
     std::string output;  // both streams
 };
 
-inline Outcome run_program(const std::string& arguments) {
-    std::FILE* pipe = ::popen(("'" MICROTOME_PROGRAM "' " + arguments + " 2>&1 </dev/null").c_str(), "r");
+inline Outcome run_program(const std::string& arguments, const char* program = MICROTOME_PROGRAM) {
+    std::FILE* pipe = ::popen(microtome::str("'", program, "' ", arguments, " 2>&1 </dev/null").c_str(), "r");
     REQUIRE(pipe);
     Outcome outcome;
     for (int c; (c = std::fgetc(pipe)) != EOF;) outcome.output += static_cast<char>(c);

@@ -5,6 +5,7 @@
 #include "data/open.hpp"
 #include "data/prefetch.hpp"
 #include "tests/data/files.hpp"
+#include "tests/emulation/emulated_device.hpp"
 
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -408,4 +409,40 @@ TEST_CASE("a balanced epoch's repetitions are augmented anew, and threads change
             CHECK(same(epoch(loader, 0), first));
             CHECK(same(epoch(loader, 1), second));
         }
+}
+
+TEST_CASE("a loader hands out on a device what it hands out on the CPU", "[cuda][data][loader]") {
+    using cuda::emulation::EmulatedDevice, cuda::emulation::kCuda;
+    EmulatedDevice device;
+    const int misuses = EmulatedDevice::misuses();
+    for (bool augmented : {false, true})
+        for (bool balanced : {false, true}) {
+            Fake set(11, {4});
+            LoaderOptions options{.batch = 3, .shuffle = true, .balanced = balanced, .seed = 5};
+            if (augmented)
+                options.augmentation = {.flip_horizontal = true,
+                                        .right_angles = true,
+                                        .crop_padding = 1,
+                                        .rotation = 30,
+                                        .zoom = 0.2,
+                                        .brightness = 0.3};
+            Loader here(set, all_of(set), options);
+            options.device = kCuda;
+            Loader there(set, all_of(set), options);
+            for (int64_t number : {0, 1}) {
+                const std::vector<Batch> expected = epoch(here, number);
+                std::vector<Batch> got = epoch(there, number);
+                CHECK(expected.size() == got.size());
+                for (Batch& batch : got) {
+                    CHECK(batch.images.device() == kCuda);
+                    CHECK(batch.targets.device() == kCuda);
+                    batch = to(batch, kCpu);
+                }
+                CHECK(same(expected, got));
+            }
+            there.start(2);  // and is left in the middle of an epoch
+            there.next();
+            CHECK(there.skipped().size() == 1);
+        }
+    CHECK(EmulatedDevice::misuses() == misuses);
 }

@@ -3,6 +3,7 @@
 #include "tensor/cuda/blas.hpp"
 #include "tensor/cuda/device.hpp"
 #include "tensor/cuda/dnn.hpp"
+#include "tests/emulation/emulated_queue.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -23,7 +24,7 @@ constexpr int kFill = 0xff;
 std::mutex mutex;
 std::map<void*, std::size_t> blocks;
 std::size_t limit = 0, held = 0;
-int overrun = 0;
+int overrun = 0, waited = 0;
 Fault fault;
 std::unique_ptr<Blas> fake_blas;
 std::unique_ptr<Dnn> fake_dnn;
@@ -53,32 +54,40 @@ void release(int, void* block) noexcept {
     operator delete (memory, std::align_val_t{64});
 }
 
-void synchronize(const Stream&) {
+void synchronize(const Stream& stream) {
+    ++waited;
+    finish_copies(stream);
     const Fault found = std::exchange(fault, Fault());
     if (found.raised != 0) throw_fault(found);
 }
 
-void copy(const Stream& stream, Device, void* to, Device, const void* from, std::size_t bytes) {
-    synchronize(stream);
+void copy(const Stream& stream, Device to_device, void* to, Device from_device, const void* from,
+          std::size_t bytes) {
+    if (to_device == kCpu || from_device == kCpu) synchronize(stream);
+    if (from_device == kCpu) note_upload(bytes);
     std::memmove(to, from, bytes);
 }
 
-const Backend emulated_backend{
-    .device_count = [] { return 1; },
-    .device_name = [](int) { return std::string("an emulated device"); },
-    .allocate = allocate,
-    .release = release,
-    .stream =
-        [](int) {
-            return Stream{nullptr, 0, &fault};
-        },
-    .copy = copy,
-    .synchronize = synchronize,
-    .keeps_blocks = false,
-    .kernels = emulated::all_kernels(),
-    .blas = [] { return fake_blas.get(); },
-    .dnn = [] { return fake_dnn.get(); },
-};
+const Backend emulated_backend = [] {
+    Backend backend{
+        .device_count = [] { return 1; },
+        .device_name = [](int) { return std::string("an emulated device"); },
+        .allocate = allocate,
+        .release = release,
+        .stream =
+            [](int) {
+                return Stream{nullptr, 0, &fault};
+            },
+        .copy = copy,
+        .synchronize = synchronize,
+        .keeps_blocks = false,
+        .kernels = emulated::all_kernels(),
+        .blas = [] { return fake_blas.get(); },
+        .dnn = [] { return fake_dnn.get(); },
+    };
+    add_queue(backend);
+    return backend;
+}();
 
 }  // namespace
 
@@ -132,6 +141,18 @@ void EmulatedDevice::limit_memory(std::size_t bytes) {
 
 int EmulatedDevice::overruns() {
     return overrun;
+}
+
+int EmulatedDevice::waits() {
+    return waited;
+}
+
+int64_t EmulatedDevice::uploaded() {
+    return emulation::uploaded();
+}
+
+int EmulatedDevice::misuses() {
+    return emulation::misuses();
 }
 
 }  // namespace microtome::cuda::emulation

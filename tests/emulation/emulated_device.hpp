@@ -33,6 +33,12 @@ class EmulatedDevice {
     static void limit_memory(std::size_t bytes);
     // How many blocks of its memory were found written to beside their ends when they were freed.
     static int overruns();
+    // How often the host has waited for all that the device had to do. An event waits for less.
+    static int waits();
+    // How many bytes came from the host so far.
+    static int64_t uploaded();
+    // How often a rule about pinned memory or the second stream was broken (emulated_queue.hpp).
+    static int misuses();
 
   private:
     ProductModeScope mode_{ProductMode{.libraries = false}};

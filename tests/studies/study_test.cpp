@@ -7,6 +7,7 @@
 #include "evaluation/witnesses.hpp"
 #include "nn/model_file.hpp"
 #include "studies/published.hpp"
+#include "tests/emulation/emulated_device.hpp"
 #include "tests/scratch_folder.hpp"
 
 #include <catch2/catch.hpp>
@@ -338,4 +339,60 @@ TEST_CASE("a study says what it lacks", "[study]") {
     CHECK_THROWS_WITH(run_study(no_test, {.out = folder / "run"}), Contains("images in the test part"));
     CHECK_THROWS_AS(run_study(no_test, {.data = folder / "nothing", .out = folder / "run2"}),
                     MissingFileError);
+}
+
+TEST_CASE("a study on the device trains the CPU's models", "[cuda][study]") {
+    constexpr const char* tiny = R"(
+title = "Tiny"
+asked = "Does it run?"
+limits = "Everything else."
+seed = 3
+[data]
+per_class = 10
+size = 41
+split = "random"
+train = 0.6
+val = 0.2
+test = 0.2
+[model]
+architecture = "cnn"
+size = 41
+numbers = { channels = 2, bn_momentum = 0.8 }
+[training]
+epochs = 2
+batch = 8
+lr = 3e-3
+augment = { flips = true, rotation = 20 }
+[[attacks]]
+attack = "pgd"
+title = "PGD"
+epsilons = "4/255"
+settings = { steps = 1 }
+column = "PGD"
+column_epsilon = "4/255"
+[[hardening]]
+name = "fresh"
+title = "hardened, fresh"
+[hardening.training]
+epochs = 1
+[[hardening.attacks]]
+attack = "fgsm"
+epsilons = "4/255"
+)";
+    using cuda::emulation::EmulatedDevice, cuda::emulation::kCuda;
+    EmulatedDevice device;
+    ScratchFolder folder;
+    const Preset preset = preset_of_text(tiny, "tiny.toml");
+    const StudyOutcome here = run_study(preset, {.out = folder / "here"});
+    const StudyOutcome there = run_study(preset, {.out = folder / "there", .device = kCuda});
+    // The CPU's attacks run by plans that round otherwise; training does not.
+    const std::string model = "/baseline/model.safetensors";
+    CHECK(read_file(folder / "here" + model, 1 << 24) == read_file(folder / "there" + model, 1 << 24));
+    REQUIRE(there.results.rows.size() == here.results.rows.size());
+    for (std::size_t i = 0; i < here.results.rows.size(); ++i) {
+        CHECK(there.results.rows[i].model == here.results.rows[i].model);
+        CHECK(there.results.rows[i].attack == here.results.rows[i].attack);
+        CHECK(there.results.rows[i].n == here.results.rows[i].n);
+    }
+    CHECK(there.results.rows[0].n_correct == here.results.rows[0].n_correct);
 }
