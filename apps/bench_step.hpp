@@ -28,8 +28,9 @@ struct StepOptions {
 };
 
 // Operations are those of the direct convolutions and products: one pass forward, two for the input gradient,
-// three for training less the gradient of the images; an attack is ten input gradients. Prints a table, appends its rows. Some ten seconds for
-// each step. Throws OptionsError for names it does not know and numbers below 0.
+// three for training less the gradient of the images; an attack is ten input gradients. Prints a table,
+// appends its rows. Some ten seconds for each step. Throws OptionsError for names it does not know and
+// numbers below 0.
 int bench_step(const StepOptions& options, std::ostream& out, std::vector<BenchRow>& rows);
 
 }  // namespace microtome::apps

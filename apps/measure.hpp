@@ -37,8 +37,8 @@ double median_seconds(const std::function<void()>& work, double least);
 // Multiply-adds on registers alone: what the processor could do at best, in 10^9 operations per second.
 double peak_gflops(int threads);
 
-// The memory's speed in 10^9 bytes per second, read and written: each thread copies 128 MB, which no cache holds
-// (McCalpin 1995, "copy").
+// The memory's speed in 10^9 bytes per second, read and written: each thread copies 128 MB, which no cache
+// holds (McCalpin 1995, "copy").
 double memory_gbytes(int threads);
 
 }  // namespace microtome::apps
