@@ -41,7 +41,7 @@ Tensor BlendedPatch::place(const Tensor& pattern, const Batch& batch, int64_t) c
     const Margin rows{options_.top, x.size(1) - options_.top - options_.size},
         columns{options_.left, x.size(2) - options_.left - options_.size};
     const Shape one{1, options_.size, options_.size, pattern.size(2)};
-    const Tensor mask = pad_images(Tensor::full(one, options_.beta), rows, columns);
+    const Tensor mask = pad_images(Tensor::full(one, options_.beta, Dtype::f32, x.device()), rows, columns);
     return x + mask * (pad_images(reshape(pattern, one), rows, columns) - x);
 }
 

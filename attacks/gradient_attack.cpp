@@ -1,9 +1,11 @@
 #include "attacks/gradient_attack.hpp"
 
+#include "attacks/device_walk.hpp"
 #include "attacks/epsilon.hpp"
 #include "attacks/gradient_step.hpp"
 #include "attacks/random_start.hpp"
 #include "autograd/ops/losses.hpp"
+#include "base/interrupt.hpp"
 #include "tensor/kernels/index.hpp"
 #include "tensor/kernels/updates.hpp"
 #include "tensor/random.hpp"
@@ -91,16 +93,25 @@ struct GradientAttack::Walk {
 
 GradientAttack::Walk GradientAttack::walk(Classifier& classifier, const Batch& batch, int64_t restart) const {
     const int64_t n = batch.images.size(0);
+    Batch now = batch;
+    now.images = start(batch, restart);
+    Tensor origin = batch.images, goal = goals(batch, classifier.classes());
+    const Ball ball{options_.norm, options_.epsilon};
+    if (observer_ == nullptr) {
+        const DeviceWalkOptions same{ball,          step_length(), options_.momentum,
+                                     options_.loss, options_.stop, options_.steps};
+        if (auto walked =
+                walk_on_device(name_, same, classifier, origin, now, goal, {options_.seed, restart}))
+            return {std::move(walked->images), std::move(walked->stopped)};
+    }
     Walk result{{}, std::vector<bool>(n)};
     // Those still on their way: their places in the batch, where they came from, where they are.
     std::vector<int64_t> places(n);
     std::iota(places.begin(), places.end(), 0);
-    Batch now = batch;
-    now.images = start(batch, restart);
-    Tensor origin = batch.images, goal = goals(batch, classifier.classes());
-    GradientStep step({options_.norm, options_.epsilon}, step_length(), options_.momentum);
+    GradientStep step(ball, step_length(), options_.momentum);
 
     for (int64_t t = 0; t < options_.steps; ++t) {
+        if (interrupted()) throw Interrupted(name_);
         const Query query{options_.seed, restart, t};
         const Tensor logits = classifier.logits(now, query);
         std::vector<int64_t> staying;
@@ -129,6 +140,7 @@ GradientAttack::Walk GradientAttack::walk(Classifier& classifier, const Batch& b
             if (observer_) wins = rows(wins, staying), loss.values = rows(loss.values, staying);
             step.keep(staying);
         }
+        step.measure(gradient);
         step.require_finite(gradient, name_, now.ids, t);
         if (observer_) {
             const Tensor losses = loss.values.to(kCpu), margins = wins.to(kCpu);

@@ -47,7 +47,7 @@ class GradientAttack : public Attack {
     AttackOptions options() const override;
     Threat threat() const override { return {Threat::Kind::ball, options_.norm, options_.epsilon}; }
     Passes cost() const override;
-    // Throws Error where a gradient is NaN or infinite, naming image and step.
+    // Throws Error where a gradient is NaN or infinite, naming image and step; Interrupted after Ctrl-C.
     bool takes_images_on(Device) const override { return true; }
     Tensor run(Classifier& classifier, const Batch& batch) const override;
 

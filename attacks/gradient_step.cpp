@@ -8,6 +8,12 @@
 #include <cmath>
 
 namespace microtome {
+namespace {
+
+// mu m + g with this for m is g to the bit, its sign included where it is 0.
+constexpr double kNothing = -0.0;
+
+}  // namespace
 
 double safe_radius(const Ball& ball, int64_t values) {
     if (ball.norm == Norm::linf) return ball.epsilon;
@@ -23,25 +29,29 @@ void project(const Ball& ball, const Tensor& origin, Tensor& images) {
                             : kernels::project_l2(bounds, origin, images);
 }
 
-void GradientStep::require_finite(const Tensor& gradient, std::string_view attack,
-                                  std::span<const int64_t> ids, int64_t step) {
-    const int64_t n = gradient.size(0);
-    const Spec spec{{n, 1, 1, 1}, Dtype::f32, gradient.device()};
+void throw_not_finite(std::string_view attack, float value, int64_t id, int64_t step) {
+    throw Error(attack, str("expected finite gradients, got ", value, " for image ", id, " in step ", step),
+                "the model's own arithmetic overflows or divides by 0 there; no attack can be judged on such "
+                "gradients");
+}
+
+Tensor& GradientStep::measure(const Tensor& gradient) {
+    const Spec spec{{gradient.size(0), 1, 1, 1}, Dtype::f32, gradient.device()};
     if (!sums_.defined() || !(sums_.spec() == spec)) sums_ = Tensor(spec);
     kernels::reduce(kernels::Reduction::sum_of_absolutes, gradient,
                     kernels::axis_mask(gradient.shape(), {1, 2, 3}), sums_);
-    const int64_t size = gradient.elements() / n;
+    return sums_;
+}
+
+void GradientStep::require_finite(const Tensor& gradient, std::string_view attack,
+                                  std::span<const int64_t> ids, int64_t step) const {
+    const int64_t n = gradient.size(0), size = gradient.elements() / n;
     const Tensor sums = sums_.to(kCpu);  // from a GPU N numbers a step, for which it is waited
     for (int64_t i = 0; i < n; ++i) {
         if (std::isfinite(sums.data<float>()[i])) continue;
         const Tensor here = gradient.to(kCpu);
         for (float g : here.data<float>().subspan(i * size, size))
-            if (!std::isfinite(g))
-                throw Error(
-                    attack,
-                    str("expected finite gradients, got ", g, " for image ", ids[i], " in step ", step),
-                    "the model's own arithmetic overflows or divides by 0 there; no attack can be "
-                    "judged on such gradients");
+            if (!std::isfinite(g)) throw_not_finite(attack, g, ids[i], step);
     }
 }
 
@@ -49,16 +59,17 @@ void GradientStep::operator()(Tensor& gradient, const Tensor& origin, Tensor& im
     const int64_t size = images.elements() / images.size(0);
     const Tensor* direction = &gradient;
     if (momentum_ > 0) {
-        // g / mean |g|, 0 where g = 0; then m = mu m + g.
-        Tensor factors = sums_.to(kCpu);
-        for (float& sum : factors.mutable_data<float>())
-            sum = sum > 0 ? static_cast<float>(size) / sum : 0.0f;
-        kernels::binary(kernels::Binary::multiply, gradient, factors.to(gradient.device()), gradient);
-        if (velocity_.defined())
-            kernels::ternary(kernels::Ternary::multiply_add, velocity_,
-                             Tensor::scalar(momentum_, Dtype::f32, gradient.device()), gradient, velocity_);
-        else
-            velocity_ = gradient.clone();
+        if (!velocity_.defined()) {
+            velocity_ = Tensor::full(gradient.shape(), kNothing, Dtype::f32, gradient.device());
+            values_ = Tensor::scalar(static_cast<double>(size), Dtype::f32, gradient.device());
+            momentum_here_ = Tensor::scalar(momentum_, Dtype::f32, gradient.device());
+        }
+        if (!factors_.defined() || !(factors_.spec() == sums_.spec())) factors_ = Tensor(sums_.spec());
+        // g / mean |g|, 0 where g = 0 and with it the sum; then m = mu m + g.
+        kernels::binary(kernels::Binary::divide, values_, sums_, factors_);
+        kernels::ternary(kernels::Ternary::where, sums_, factors_, sums_, factors_);
+        kernels::binary(kernels::Binary::multiply, gradient, factors_, gradient);
+        kernels::ternary(kernels::Ternary::multiply_add, velocity_, momentum_here_, gradient, velocity_);
         direction = &velocity_;
     }
     const ImageBounds bounds{safe_radius(ball_, size)};
@@ -103,6 +114,12 @@ void GradientStep::observe(AttackObserver& observer, AttackStep report, Tensor& 
     report.zero_gradient = zeros;
     report.stopped_by_epsilon = by_epsilon, report.stopped_by_box = by_box;
     observer.step(report);
+}
+
+void GradientStep::forget() {
+    if (!velocity_.defined()) return;
+    const Tensor nothing = Tensor::scalar(kNothing, Dtype::f32, velocity_.device());
+    kernels::broadcast_to(nothing, velocity_);
 }
 
 void GradientStep::keep(const std::vector<int64_t>& places) {

@@ -88,7 +88,7 @@ Tensor Patch::place(const Tensor& pattern, const Batch& batch, int64_t round) co
                   channels = x.size(3);
     const Margin rows{(height - side) / 2, height - side - (height - side) / 2},
         columns{(width - side) / 2, width - side - (width - side) / 2};
-    const Tensor theta = transforms(batch, round), mask = disc(side);
+    const Tensor theta = transforms(batch, round).to(x.device()), mask = disc(side).to(x.device());
     auto seen = [&](const Tensor& square, int64_t depth) {
         return affine_warp(broadcast_to(pad_images(square, rows, columns), Shape{n, height, width, depth}),
                            theta);

@@ -20,7 +20,8 @@ std::string as_text(const AttackOptions& options) {
 
 double mean_of(const Tensor& x) {
     double sum = 0;
-    for (float v : x.data<float>()) sum += v;
+    const Tensor here = x.to(kCpu);
+    for (float v : here.data<float>()) sum += v;
     return sum / static_cast<double>(x.elements());
 }
 
@@ -68,11 +69,13 @@ FitReport UniversalAttack::fit(Classifier& classifier, BatchSource& training, co
         while (const std::optional<Batch> given = training.next()) {
             const int64_t n = given->images.defined() ? given->images.size(0) : 0;
             if (n == 0) continue;
-            const Batch batch = slice(*given, 0, n);  // with ids
-            require_attackable(name_, classifier, batch);
+            const Batch read = slice(*given, 0, n);  // with ids
+            require_attackable(name_, classifier, read);
+            // The batch goes up once, the pattern stays there; what is fetched are numbers for an image.
+            const Batch batch = to(read, classifier.device());
             if (!pattern.defined()) {
-                pattern = start(pattern_shape(batch.images.shape()));
-                zeros = Tensor::zeros(pattern.shape());
+                pattern = start(pattern_shape(batch.images.shape())).to(classifier.device());
+                zeros = Tensor::zeros(pattern.shape(), Dtype::f32, pattern.device());
                 m = zeros.clone(), v = zeros.clone();
             }
             if (fit_.epochs == 0) break;
@@ -88,7 +91,8 @@ FitReport UniversalAttack::fit(Classifier& classifier, BatchSource& training, co
             // Optimizers go down.
             Tensor gradient =
                 tape.vjp({placed.images}, {at_images}, {pattern})[0] * (-1.0 / static_cast<double>(n));
-            for (float g : gradient.data<float>())
+            const Tensor gradient_here = gradient.to(kCpu);
+            for (float g : gradient_here.data<float>())
                 if (!std::isfinite(g))
                     throw Error(name_, str("expected finite gradients, got ", g, " in epoch ", epoch));
 
@@ -119,7 +123,7 @@ FitReport UniversalAttack::fit(Classifier& classifier, BatchSource& training, co
         }
         if (report.interrupted) break;
     }
-    pattern_ = pattern;
+    pattern_ = pattern.to(kCpu);
     return report;
 }
 

@@ -5,12 +5,15 @@
 #include "tensor/precision.hpp"
 
 #include <algorithm>
+#include <list>
 #include <map>
+#include <utility>
 
 namespace microtome {
 namespace {
 
 constexpr std::size_t kMostPrograms = 16;  // sizes of batches whose traces are kept
+constexpr std::size_t kMostWorks = 8;
 
 using plan::kBackward, plan::kForward, plan::Phase;
 
@@ -55,6 +58,31 @@ class BatchPlan::Implementation {
     }
 
     bool is_exact() const { return exact_; }
+    Places places(int64_t n) {
+        classifier_.require_current(is_current());
+        last_ = nullptr;
+        const Program& now = bound_program(n);
+        Places result{{}, now.bound[now.logits], now.bound[now.dlogits], now.bound[now.gradient]};
+        for (std::size_t i = 0; i < now.read.size(); ++i)
+            result.inputs.push_back(now.read[i] ? now.bound[now.inputs[i]] : Tensor());
+        return result;
+    }
+    void run(int64_t n, Phase phase) { run(bound_program(n), phase); }
+
+    std::shared_ptr<KeptWork>& kept_work(int64_t n, const std::string& name) {
+        const auto found = std::find_if(works_.begin(), works_.end(), [&](const Kept& kept) {
+            return kept.images == n && kept.name == name;
+        });
+        if (found != works_.end()) {
+            works_.splice(works_.begin(), works_, found);  // the latest first
+        } else {
+            works_.push_front({n, name, nullptr});
+            if (works_.size() > kMostWorks) works_.pop_back();
+        }
+        return works_.front().work;
+    }
+    void forget_kept_work() { works_.clear(); }
+
     bool is_current() const {
         for (const auto& [n, program] : programs_)
             if (!plan::constants_are_current(program.graph)) return false;
@@ -64,7 +92,10 @@ class BatchPlan::Implementation {
   private:
     Program& program(int64_t n) {
         if (const auto found = programs_.find(n); found != programs_.end()) return found->second;
-        if (programs_.size() >= kMostPrograms) programs_.clear();
+        if (programs_.size() >= kMostPrograms) {
+            works_.clear();  // it may refer to their constants
+            programs_.clear();
+        }
         return programs_.emplace(n, trace(n)).first->second;
     }
 
@@ -86,6 +117,7 @@ class BatchPlan::Implementation {
         Program& now = program(n);
         const std::size_t arena = now.placement.arena_bytes, kept = now.placement.kept_bytes;
         if (bytes_of(arena_) < arena || bytes_of(kept_) < kept) {
+            works_.clear();
             for (auto& [other, program] : programs_) program.bound.clear();
             grow(arena_, arena);
             grow(kept_, kept);
@@ -106,12 +138,19 @@ class BatchPlan::Implementation {
         plan::run_phase(program.graph, phase, program.bound, context);
     }
 
+    struct Kept {
+        int64_t images;
+        std::string name;
+        std::shared_ptr<KeptWork> work;
+    };
+
     plan::TracedClassifier classifier_;
     bool exact_;
     plan::Prepared prepared_;              // of weights, for all programs
     std::map<int64_t, Program> programs_;  // by number of images
     Tensor arena_, kept_;                  // that all of them use
     Program* last_ = nullptr;              // whose logits were asked for
+    std::list<Kept> works_;
 };
 
 BatchPlan::BatchPlan(const Spec& image, const Specs& per_image, const Specs& shared, Model model, bool exact)
@@ -128,6 +167,21 @@ Tensor BatchPlan::vjp(const Tensor& dlogits) {
 }
 bool BatchPlan::is_exact() const {
     return implementation_->is_exact();
+}
+BatchPlan::Places BatchPlan::places(int64_t n) {
+    return implementation_->places(n);
+}
+void BatchPlan::forward(int64_t n) {
+    implementation_->run(n, kForward);
+}
+void BatchPlan::backward(int64_t n) {
+    implementation_->run(n, kBackward);
+}
+std::shared_ptr<KeptWork>& BatchPlan::kept_work(int64_t n, const std::string& name) {
+    return implementation_->kept_work(n, name);
+}
+void BatchPlan::forget_kept_work() {
+    implementation_->forget_kept_work();
 }
 bool BatchPlan::is_current() const {
     return implementation_->is_current();

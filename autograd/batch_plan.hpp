@@ -14,8 +14,15 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace microtome {
+
+// Work that somebody made for a plan and keeps with it, such as a graph of an attack's steps.
+class KeptWork {
+  public:
+    virtual ~KeptWork() = default;
+};
 
 class BatchPlan {
   public:
@@ -41,6 +48,22 @@ class BatchPlan {
     // sum over k of dlogits[n, k] * d logits[n, k] / d images, of the images' shape, for the last logits();
     // may be asked again. Throws TapeError before the first logits(), ShapeError for another shape.
     Tensor vjp(const Tensor& dlogits);
+
+    // For loops that stay on the device: where the values of n images lie, to be written and read without
+    // copies, and the passes over them, which the device is asked for without waiting or allocating more than
+    // kernels' scratch memory. Inputs that the model does not read are undefined. Other calls use the same
+    // memory, so inputs are to be written again after any; vjp() wants logits() first.
+    struct Places {
+        Tensors inputs;
+        Tensor logits, dlogits, gradient;
+    };
+    Places places(int64_t n);
+    void forward(int64_t n);
+    void backward(int64_t n);
+    // What is kept under that name for n images; null at first. The last eight are kept, and none when the
+    // places may move: so work may refer to them for as long as it is here.
+    std::shared_ptr<KeptWork>& kept_work(int64_t n, const std::string& name);
+    void forget_kept_work();
 
     // Whether the weights are still those that the plan was made with.
     bool is_current() const;

@@ -2,6 +2,8 @@
 // and say how to go on. A second Ctrl-C kills as usual.
 #pragma once
 
+#include "base/error.hpp"
+
 #include <csignal>
 
 namespace microtome {
@@ -21,5 +23,11 @@ class InterruptGuard {
 
 // Whether a signal came to the InterruptGuard in force; false where there is none.
 bool interrupted();
+
+// What work throws that was interrupted before it had anything to hand back.
+class Interrupted : public Error {
+  public:
+    explicit Interrupted(std::string_view where) : Error(where, "interrupted") {}
+};
 
 }  // namespace microtome

@@ -4,6 +4,7 @@
 #include "autograd/ops/losses.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "base/interrupt.hpp"
 #include "tensor/random.hpp"
 
 #include <algorithm>
@@ -93,15 +94,21 @@ StaticPairs::StaticPairs(Classifier& classifier, BatchSource& clean,
     while (std::optional<Batch> next = go_on ? clean.next() : std::nullopt) {
         const Batch images = slice(*next, 0, next->images.size(0));
         if (images.images.size(0) == 0) continue;
+        Tensors attacked;
+        try {
+            for (const Attack* attack : attacks) attacked.push_back(attack->run(classifier, images));
+        } catch (const Interrupted&) {
+            break;  // the batches so far are whole
+        }
         shape_ = images.images.shape().with(0, 1);
         append(clean_, images.images);
-        for (std::size_t a = 0; a < attacks.size(); ++a)
-            append(attacked_[a], attacks[a]->run(classifier, images));
+        for (std::size_t a = 0; a < attacks.size(); ++a) append(attacked_[a], attacked[a]);
         std::span<const int64_t> labels = images.targets.data<int64_t>();
         labels_.insert(labels_.end(), labels.begin(), labels.end());
         ids_.insert(ids_.end(), images.ids.begin(), images.ids.end());
         if (made) go_on = made(this->images() * static_cast<int64_t>(attacks.size()));
     }
+    if (ids_.empty() && interrupted()) throw Interrupted("adversarial fine-tuning");
     if (ids_.empty()) throw OptionsError("adversarial fine-tuning", "expected images, got none");
 }
 

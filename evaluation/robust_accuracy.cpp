@@ -26,6 +26,13 @@ class WatchedClassifier : public Classifier {
     const ImageOptions& image() const override { return inner_.image(); }
     Device device() const override { return inner_.device(); }
     int64_t suggested_batch(const Spec& images) override { return inner_.suggested_batch(images); }
+    std::optional<DevicePasses> device_passes(const Spec& images) override {
+        return probe_ ? std::nullopt : inner_.device_passes(images);
+    }
+    void count_passes(int64_t forward, int64_t backward) override {
+        Classifier::count_passes(forward, backward);
+        inner_.count_passes(forward, backward);
+    }
     double batch_dependence() const { return batch_dependence_; }
 
   private:
@@ -148,7 +155,11 @@ class Evaluator {
         std::vector<Pending> pending;
         for (std::size_t k = 0; k < attacks_.size(); ++k) {
             if (interrupted()) return false;
-            pending.push_back(run_attack(k, both, batch, labels, clean));
+            try {
+                pending.push_back(run_attack(k, both, batch, labels, clean));
+            } catch (const Interrupted&) {
+                return false;
+            }
             progress.advance(batch.images.size(0));
         }
 

@@ -139,6 +139,16 @@ Tensor ModelClassifier::run(const Batch& batch, const Query& query) {
         .to(asked_from_);
 }
 
+std::optional<DevicePasses> ModelClassifier::device_passes(const Spec& images) {
+    if (images.device == kCpu || !(images.device == model_->device())) return std::nullopt;
+    model_->eval();
+    tape_.reset();
+    ran_plan_ = plan_for(images);
+    if (!ran_plan_) return std::nullopt;
+    BatchPlan& plan = *planned_->batch_plan;
+    return DevicePasses{plan, images.shape[0], plan.places(images.shape[0])};
+}
+
 Tensor ModelClassifier::run_tape(const Batch& batch, const Query& query) {
     // Variables of our own: what the caller does with its images and logits is none of this tape's business.
     images_ = batch.images.view(batch.images.shape());

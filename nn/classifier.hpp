@@ -27,6 +27,13 @@ struct Query {
     int64_t restart = 0, step = 0;
 };
 
+// A classifier's two passes for n images that stay on its device (BatchPlan::places).
+struct DevicePasses {
+    BatchPlan& plan;
+    int64_t n;
+    BatchPlan::Places at;  // images, ids, key: as far as answers depend on them
+};
+
 class Classifier {
   public:
     virtual ~Classifier() = default;
@@ -53,6 +60,14 @@ class Classifier {
 
     // How the last answers were calculated, for records: "tape", "plan" or "exact plan".
     virtual std::string_view mode() const { return "tape"; }
+
+    // For attacks that go on without the host (attacks/device_walk.hpp), on images like these; good until the
+    // classifier is asked for anything else. Nothing where it has no such passes: on the CPU, or without a
+    // plan. Whoever makes them counts them.
+    virtual std::optional<DevicePasses> device_passes(const Spec&) { return std::nullopt; }
+    virtual void count_passes(int64_t forward, int64_t backward) {
+        forward_passes_ += forward, backward_passes_ += backward;
+    }
 
     // Passes so far, in images.
     int64_t forward_passes() const { return forward_passes_; }
@@ -93,6 +108,7 @@ class ModelClassifier : public Classifier {
     std::optional<uint64_t> fingerprint() const override { return fingerprint_of(*model_); }
     int64_t suggested_batch(const Spec& images) override;
     std::string_view mode() const override;
+    std::optional<DevicePasses> device_passes(const Spec& images) override;
     Module& model() { return *model_; }
 
   private:

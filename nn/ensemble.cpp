@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/suggest.hpp"
+#include "tensor/kernels/elementwise.hpp"
 #include "tensor/math.hpp"
 
 #include <algorithm>
@@ -88,6 +89,13 @@ Ensemble::Ensemble(std::vector<std::unique_ptr<Classifier>> members, Voting voti
     }
 }
 
+Device Ensemble::device() const {
+    const Device first = members_.front()->device();
+    for (const auto& member : members_)
+        if (!(member->device() == first)) return kCpu;
+    return first;
+}
+
 const ImageOptions& Ensemble::image() const {
     for (const auto& member : members_)
         if (!member->image().resize) return member->image();
@@ -112,7 +120,7 @@ int64_t Ensemble::suggested_batch(const Spec& images) {
 
 Tensor Ensemble::run(const Batch& batch, const Query& query) {
     logits_.clear();
-    for (const auto& member : members_) logits_.push_back(member->logits(batch, query));
+    for (const auto& member : members_) logits_.push_back(member->logits(batch, query).to(kCpu));
     const int64_t images = logits_.front().size(0), classes = this->classes();
     const auto members = static_cast<double>(size());
     Tensor result(logits_.front().spec());
@@ -138,7 +146,7 @@ Tensor Ensemble::run(const Batch& batch, const Query& query) {
         }
         for (int64_t c = 0; c < classes; ++c) y[i * classes + c] = static_cast<float>(answer[c]);
     }
-    return result;
+    return result.to(batch.images.device());
 }
 
 // With r_kc = p_kc / sum over k of p_kc: dy_c / dz_kj = r_kc ([c = j] - p_kj).
@@ -146,8 +154,9 @@ Tensor Ensemble::pull(const Tensor& dlogits) {
     const int64_t images = dlogits.size(0), classes = dlogits.size(1);
     const auto members = static_cast<double>(size());
     std::vector<Tensor> by_member;
-    for (std::size_t k = 0; k < members_.size(); ++k) by_member.emplace_back(dlogits.spec());
-    const std::span<const float> g = dlogits.data<float>();
+    for (std::size_t k = 0; k < members_.size(); ++k) by_member.emplace_back(logits_.front().spec());
+    const Tensor here = dlogits.to(kCpu);
+    const std::span<const float> g = here.data<float>();
     for (int64_t i = 0; i < images; ++i) {
         const Opinions opinions = voting_ == Voting::mean_logit ? Opinions{} : opinions_of(logits_, i);
         for (std::size_t k = 0; k < members_.size(); ++k) {
@@ -168,12 +177,10 @@ Tensor Ensemble::pull(const Tensor& dlogits) {
                 dz[c] = static_cast<float>(shares[c] - math::exp(log_p[c]) * sum);
         }
     }
-    Tensor total = members_.front()->vjp(by_member.front());
+    Tensor total = members_.front()->vjp(by_member.front().to(dlogits.device()));
     for (std::size_t k = 1; k < members_.size(); ++k) {
-        const Tensor more = members_[k]->vjp(by_member[k]);
-        std::span<float> to = total.mutable_data<float>();
-        const std::span<const float> from = more.data<float>();
-        for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i];
+        const Tensor more = members_[k]->vjp(by_member[k].to(dlogits.device()));
+        kernels::binary(kernels::Binary::add, total, more, total);
     }
     return total;
 }

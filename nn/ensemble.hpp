@@ -30,7 +30,8 @@ Voting voting_named(std::string_view name);
 // For records: "exact", or what stands in for it.
 std::string_view gradient_of(Voting voting);
 
-// One pass of the ensemble is one of each member; what is counted are the ensemble's own.
+// One pass of the ensemble is one of each member; what is counted are the ensemble's own. Members on one GPU
+// are asked and pulled there; what is put together on the CPU are their logits.
 class Ensemble : public Classifier {
   public:
     // Throws OptionsError for no members, and for members of other numbers of classes, or that take images
@@ -38,6 +39,7 @@ class Ensemble : public Classifier {
     Ensemble(std::vector<std::unique_ptr<Classifier>> members, Voting voting);
 
     int64_t classes() const override { return members_.front()->classes(); }
+    Device device() const override;              // that of all members, else the CPU
     const ImageOptions& image() const override;  // of a member that does not resize, if there is one
     std::optional<uint64_t> fingerprint() const override;
     std::string_view mode() const override { return members_.front()->mode(); }
@@ -51,7 +53,7 @@ class Ensemble : public Classifier {
 
     std::vector<std::unique_ptr<Classifier>> members_;
     Voting voting_;
-    std::vector<Tensor> logits_;  // the members' last
+    std::vector<Tensor> logits_;  // the members' last, on the CPU
 };
 
 }  // namespace microtome

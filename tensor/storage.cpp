@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "tensor/cuda/backend.hpp"
+#include "tensor/memory_reserve.hpp"
 #include "tensor/out_of_memory.hpp"
 
 #include <bit>
@@ -25,7 +26,18 @@ std::size_t size_class(std::size_t bytes) {
     return (bytes + step - 1) / step * step;
 }
 
+using BlocksBySize = std::map<std::size_t, std::vector<std::byte*>>;
+
 }  // namespace
+
+struct MemoryReserve::Blocks {
+    CachingAllocator& allocator;
+    BlocksBySize kept;  // that no tensor has
+};
+
+namespace {
+thread_local MemoryReserve::Blocks* reserve_in_use = nullptr;
+}
 
 // Memory of one device: the processor's, or that of a GPU, all of whose work is done in one order, so that a
 // block which a kernel still reads may be given to the next kernel at once.
@@ -38,16 +50,18 @@ class CachingAllocator {
         std::lock_guard lock(mutex_);
         if (bytes > kMost) refuse(bytes);
         std::size_t rounded = held_for(bytes);
-        std::byte* block = nullptr;
-        if (auto& kept = kept_[rounded]; !kept.empty()) {
-            block = kept.back();
-            kept.pop_back();
-            use_.cached -= rounded;
-        } else {
-            // Work whose sizes repeat finds its blocks again. Where sizes go on changing, what is kept for
-            // those of before must not pile up.
-            if (use_.cached + use_.current + rounded > 4 * most_ + kSpare) release_kept();
-            block = fresh(rounded);
+        MemoryReserve::Blocks* reserve =
+            reserve_in_use && &reserve_in_use->allocator == this ? reserve_in_use : nullptr;
+        std::byte* block = reserve ? found_in(reserve->kept, rounded) : nullptr;
+        if (block == nullptr) {
+            block = found_in(kept_, rounded);
+            if (block == nullptr) {
+                // Work whose sizes repeat finds its blocks again. Where sizes go on changing, what is kept
+                // for those of before must not pile up.
+                if (use_.cached + use_.current + rounded > 4 * most_ + kSpare) release_kept();
+                block = fresh(rounded);
+            }
+            if (reserve) set_apart(block, rounded, *reserve);
         }
         use_.current += bytes;
         use_.peak = std::max(use_.peak, use_.current);
@@ -59,13 +73,21 @@ class CachingAllocator {
         std::size_t rounded = held_for(bytes);
         std::lock_guard lock(mutex_);
         use_.current -= bytes;
-        if (!keeps_blocks_) return free(block);
-        try {
-            kept_[rounded].push_back(block);
-            use_.cached += rounded;
-        } catch (...) {
-            free(block);
-        }
+        const auto reserve = reserved_.find(block);
+        if (reserve == reserved_.end()) return keep(block, rounded);
+        reserve->second->kept[rounded].push_back(block);  // there is room: set_apart() saw to it
+        use_.cached += rounded;
+    }
+
+    // The blocks of a reserve are everybody's again; those that a tensor still has, when it goes.
+    void dissolve(MemoryReserve::Blocks& reserve) noexcept {
+        std::lock_guard lock(mutex_);
+        std::erase_if(reserved_, [&](const auto& entry) { return entry.second == &reserve; });
+        for (auto& [size, blocks] : reserve.kept)
+            for (std::byte* block : blocks) {
+                use_.cached -= size;
+                keep(block, size);
+            }
     }
 
     void release() {
@@ -97,11 +119,45 @@ class CachingAllocator {
             operator delete(block, kAlignment);
     }
 
+    std::byte* found_in(BlocksBySize& blocks, std::size_t size) {
+        const auto found = blocks.find(size);
+        if (found == blocks.end() || found->second.empty()) return nullptr;
+        std::byte* block = found->second.back();
+        found->second.pop_back();
+        use_.cached -= size;
+        return block;
+    }
+
+    void set_apart(std::byte* block, std::size_t size, MemoryReserve::Blocks& reserve) {
+        try {
+            std::vector<std::byte*>& kept = reserve.kept[size];
+            std::size_t same = 1;
+            for (const auto& [other, owner] : reserved_) same += owner == &reserve;
+            kept.reserve(same);  // as many as can ever come back
+            reserved_.emplace(block, &reserve);
+        } catch (...) {
+            keep(block, size);
+            throw;
+        }
+    }
+
+    void keep(std::byte* block, std::size_t size) noexcept {
+        if (!keeps_blocks_) return free(block);
+        try {
+            kept_[size].push_back(block);
+            use_.cached += size;
+        } catch (...) {
+            free(block);
+        }
+    }
+
     void release_kept() {
         for (auto& [size, blocks] : kept_)
-            for (std::byte* block : blocks) free(block);
+            for (std::byte* block : blocks) {
+                use_.cached -= size;
+                free(block);
+            }
         kept_.clear();
-        use_.cached = 0;
     }
 
     std::byte* fresh(std::size_t bytes) {
@@ -126,7 +182,8 @@ class CachingAllocator {
     const cuda::Backend* const backend_;  // null: the processor's memory
     const bool keeps_blocks_;
     std::mutex mutex_;
-    std::map<std::size_t, std::vector<std::byte*>> kept_;
+    BlocksBySize kept_;
+    std::map<std::byte*, MemoryReserve::Blocks*> reserved_;  // blocks of reserves, in use or not
     MemoryUse use_;
     std::size_t most_ = 0;  // that tensors ever held
 };
@@ -159,6 +216,16 @@ std::shared_ptr<Storage> Storage::allocate(std::size_t bytes, Device device) {
 
 Storage::~Storage() {
     allocator_.give(data_, bytes_);
+}
+
+MemoryReserve::MemoryReserve(Device device) : blocks_(new Blocks{allocator_of(device), {}}) {}
+MemoryReserve::~MemoryReserve() {
+    blocks_->allocator.dissolve(*blocks_);
+}
+MemoryReserve::Use::Use(const MemoryReserve& reserve)
+    : before_(std::exchange(reserve_in_use, reserve.blocks_.get())) {}
+MemoryReserve::Use::~Use() {
+    reserve_in_use = before_;
 }
 
 MemoryUse memory_use(Device device) {

@@ -1,6 +1,7 @@
 #include "tensor/tensor.hpp"
 
 #include "tensor/cuda/backend.hpp"
+#include "tensor/cuda/graph.hpp"
 #include "tensor/cuda/pinned.hpp"
 
 #include <atomic>
@@ -109,6 +110,7 @@ void Tensor::copy_from(const Tensor& other) {
         return;
     }
     const Device gpu = cuda::on_cuda(*this) ? device() : other.device();
+    if (!(device() == other.device())) cuda::require_not_capturing("copy_from");
     if (other.device() == kCpu && spec_.bytes() <= cuda::kMostUpload)
         return cuda::upload(gpu, mutable_raw(), other.raw(), spec_.bytes());
     const cuda::Backend& backend = cuda::backend_of(gpu);

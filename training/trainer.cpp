@@ -226,6 +226,8 @@ class Trainer::Run {
     bool step_in_memory(const Batch& batch) {
         try {
             return step(batch);
+        } catch (const Interrupted&) {
+            return false;
         } catch (const OutOfMemoryError& error) {
             const int64_t images = batch.images.size(0);
             const bool saved = !options_.checkpoint.empty() && std::filesystem::exists(options_.checkpoint);

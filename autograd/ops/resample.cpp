@@ -35,6 +35,8 @@ struct op::Resample {
         double sigma = 0;          // of gaussian
         int64_t radius = 0;
         bool adjoint = false;
+        // The matrix where it was last needed on a GPU: a plan's step finds it there again.
+        mutable std::shared_ptr<const kernels::DeviceMatrix> there{};
 
         void each(auto&& field) const {
             field("axis", axis);
@@ -72,13 +74,23 @@ struct op::Resample {
     }
     static void forward(const Attributes& a, const Tensors& in, Tensors& out, KernelContext& context) {
         if (out[0].elements() == 0) return;
-        const SparseMatrix map = matrix(a);
-        kernels::apply_along_axis(a.adjoint ? map.transposed() : map, in[0], a.axis, out[0], context);
+        const Spec& spec = out[0].spec();
+        const bool on_gpu = spec.device.kind == Device::Kind::cuda;
+        if (!on_gpu || a.there == nullptr || !(a.there->weight.device() == spec.device) ||
+            a.there->weight.dtype() != spec.dtype) {
+            SparseMatrix map = matrix(a);
+            if (a.adjoint) map = map.transposed();
+            if (!on_gpu) return kernels::apply_along_axis(map, in[0], a.axis, out[0], context);
+            a.there =
+                std::make_shared<kernels::DeviceMatrix>(kernels::matrix_on(spec.device, map, spec.dtype));
+        }
+        kernels::apply_along_axis(*a.there, in[0], a.axis, out[0]);
     }
     static Saves saves(const Attributes&, Needs) { return {}; }
     static Tensors vjp(const Attributes& a, const Recorded&, const Tensors& g) {
         Attributes turned = a;
         turned.adjoint = !a.adjoint;
+        turned.there = nullptr;
         return apply<op::Resample>(turned, g);
     }
     static void samples(Samples<Resample>& s) {

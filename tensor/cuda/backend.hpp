@@ -50,6 +50,15 @@ struct Backend {
     // The host waits for an event of that stream. Throws as synchronize() does.
     void (*wait)(const Stream& stream, void* event) = nullptr;
 
+    // --- graphs (graph.hpp)
+    // From now on what this thread asks of the stream is noted and not done. What cannot be noted throws.
+    void (*begin_capture)(const Stream& stream) = nullptr;
+    // What was noted, ready to be launched. DeviceError where something was asked for that no graph can hold.
+    void* (*end_capture)(const Stream& stream) = nullptr;
+    void (*drop_capture)(const Stream& stream) noexcept = nullptr;
+    void (*launch_graph)(const Stream& stream, void* graph) = nullptr;
+    void (*release_graph)(void* graph) noexcept = nullptr;
+
     bool keeps_blocks;  // whether freed memory is kept for reuse
     KernelTable kernels;
     Blas* (*blas)() = nullptr;  // null, or it returns null: there is no library for products of matrices

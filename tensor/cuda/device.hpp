@@ -97,8 +97,10 @@ MICROTOME_DEVICE void note_fault(Fault* fault, int64_t index, int64_t size) {
 
 template <class... Parameters, class... Arguments>
 void launch(const Stream&, const Launch& how, void (*kernel)(Parameters...), const Arguments&... arguments) {
-    emulation::run({how.blocks_x, how.blocks_y, how.threads, how.shared_bytes, how.meets},
-                   [&] { kernel(static_cast<Parameters>(arguments)...); });
+    emulation::submit([how, kernel, ... values = static_cast<Parameters>(arguments)] {
+        emulation::run({how.blocks_x, how.blocks_y, how.threads, how.shared_bytes, how.meets},
+                       [&] { kernel(values...); });
+    });
 }
 
 using emulation::ballot;
@@ -163,11 +165,12 @@ void add_resample(KernelTable& table);
 void add_updates(KernelTable& table);
 void add_augment(KernelTable& table);
 void add_measure(KernelTable& table);
+void add_walk(KernelTable& table);
 
 inline KernelTable all_kernels() {
     KernelTable table{};
     for (auto add : {add_elementwise, add_layout, add_reduce, add_rows, add_product, add_pool, add_random,
-                     add_updates, add_index, add_resample, add_augment, add_measure})
+                     add_updates, add_index, add_resample, add_augment, add_measure, add_walk})
         add(table);
     return table;
 }

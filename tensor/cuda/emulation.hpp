@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <type_traits>
 
 namespace microtome::cuda::emulation {
@@ -32,6 +33,14 @@ template <class Body>
 void run(const Shape& shape, const Body& body) {
     run(
         shape, [](const void* data) { (*static_cast<const Body*>(data))(); }, &body);
+}
+
+// Does what the device was asked for; while a graph is captured it is noted instead.
+bool capturing();
+void note(std::function<void()> work);
+template <class Work>
+void submit(const Work& work) {
+    capturing() ? note(work) : work();
 }
 
 void barrier();

@@ -173,11 +173,33 @@ struct MeasureKernels {
     void (*copy_floats)(Stream, const float* x, float* y, int64_t n);  // n a multiple of 4
 };
 
+// How an image fares in an attack that goes on without the host.
+struct Walker {
+    int64_t stopped_at = -1;  // the step at whose beginning it was found to have fooled the classifier
+    int64_t broken_at = -1;   // the first step in which its gradient was not finite,
+    float gradient = 0;       // and a value of it then
+};
+
+// --- walk.cu: steps of an attack; `step`, in the device's memory, is which
+struct WalkKernels {
+    // Images whose largest logit, the first of equals, is their `aim`, or where that is not wanted any other,
+    // stop if they have not yet.
+    void (*judge)(Stream, const float* logits, const int64_t* aim, bool wanted, const int64_t* step,
+                  Walker* walkers, int64_t images, int64_t classes);
+    // Gradients that are not finite are noted, for images that go on, and become 0, as do their sums of |g|.
+    void (*inspect)(Stream, const int64_t* step, float* sums, float* g, Walker* walkers, int64_t images,
+                    int64_t size);
+    // Images that go on become what they have moved to.
+    void (*follow)(Stream, const Walker* walkers, const float* moved, float* x, int64_t images, int64_t size);
+    void (*count)(Stream, int64_t* step);  // one more
+};
+
 struct KernelTable {
     Kernels<float> f32;
     Kernels<double> f64;
     MemoryKernels memory;
     MeasureKernels measure;
+    WalkKernels walk;
 
     template <class T>
     const Kernels<T>& of() const;

@@ -6,6 +6,7 @@
 #include "tensor/cuda/device.hpp"
 #include "tensor/cuda/dnn.hpp"
 #include "tensor/cuda/library.hpp"
+#include "tensor/out_of_memory.hpp"
 
 #include <mutex>
 #include <new>
@@ -188,6 +189,52 @@ void wait(const Stream& stream, void* event) {
     if (stream.fault->raised != 0) synchronize(stream);
 }
 
+// Other threads may go on allocating meanwhile; this one may not.
+void begin_capture(const Stream& stream) {
+    require(
+        cudaStreamBeginCapture(static_cast<cudaStream_t>(stream.handle), cudaStreamCaptureModeThreadLocal),
+        "note work for a graph");
+}
+
+// Null, and no error left behind, where what was asked for could not be noted.
+cudaGraph_t noted(const Stream& stream) {
+    cudaGraph_t graph = nullptr;
+    if (cudaStreamEndCapture(static_cast<cudaStream_t>(stream.handle), &graph) == cudaSuccess) return graph;
+    cudaGetLastError();
+    return nullptr;
+}
+
+void* end_capture(const Stream& stream) {
+    cudaGraph_t graph = noted(stream);
+    if (graph == nullptr)
+        throw DeviceError("cuda", "expected work that a graph can hold, got what has to be done at once");
+    cudaGraphExec_t executable = nullptr;
+    const cudaError_t status = cudaGraphInstantiateWithFlags(&executable, graph, 0);
+    cudaGraphDestroy(graph);
+    if (status == cudaErrorMemoryAllocation) {
+        cudaGetLastError();
+        throw OutOfMemoryError("cuda", "expected memory for a graph, but there is too little left");
+    }
+    require(status, "make a graph");
+    return executable;
+}
+
+void drop_capture(const Stream& stream) noexcept {
+    cudaGraph_t graph = noted(stream);
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    cudaGetLastError();  // of the call that could not be noted
+}
+
+void launch_graph(const Stream& stream, void* graph) {
+    require(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), static_cast<cudaStream_t>(stream.handle)),
+            "start a graph");
+}
+
+// One that still runs goes on to its end.
+void release_graph(void* graph) noexcept {
+    cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
+}
+
 }  // namespace
 
 void require_launched() {
@@ -213,6 +260,11 @@ const Backend& built_in() {
         .begin_after = begin_after,
         .has_come = has_come,
         .wait = wait,
+        .begin_capture = begin_capture,
+        .end_capture = end_capture,
+        .drop_capture = drop_capture,
+        .launch_graph = launch_graph,
+        .release_graph = release_graph,
         .keeps_blocks = true,
         .kernels = all_kernels(),
         .blas = blas,

@@ -156,26 +156,30 @@ const cpu::ResampleTable<Dual>& table() {
 
 }  // namespace
 
+DeviceMatrix matrix_on(Device device, const SparseMatrix& matrix, Dtype dtype) {
+    const auto count = static_cast<int64_t>(matrix.column.size());
+    Tensor weight(Spec{{count}, dtype, kCpu});
+    convert(Tensor::of(matrix.weight, {count}), weight);
+    return {matrix.rows(), matrix.columns, Tensor::of(matrix.start, {matrix.rows() + 1}).to(device),
+            Tensor::of(matrix.column, {count}).to(device), weight.to(device)};
+}
+
+void apply_along_axis(const DeviceMatrix& matrix, const Tensor& x, int axis, Tensor& y) {
+    const cuda::AxisShape shape = cuda::axis_shape(y.shape(), axis);
+    cuda::run("resample", y, {&x, &matrix.weight}, [&](auto gpu) {
+        gpu->resample(gpu.stream, shape, matrix.columns, cuda::in<int64_t>(matrix.start),
+                      cuda::in<int64_t>(matrix.column), gpu.in(matrix.weight), gpu.in(x), gpu.out(y));
+    });
+}
+
 void apply_along_axis(const SparseMatrix& matrix, const Tensor& x, int axis, Tensor& y,
                       KernelContext& context) {
     if (y.elements() == 0) return;
+    if (cuda::on_cuda(y)) return apply_along_axis(matrix_on(y.device(), matrix, y.dtype()), x, axis, y);
     int64_t outer = 1, inner = 1;
     for (int i = 0; i < axis; ++i) outer *= x.size(i);
     for (int i = axis + 1; i < x.rank(); ++i) inner *= x.size(i);
     const int64_t rows = matrix.rows();
-    if (cuda::on_cuda(y)) {
-        const Device device = y.device();
-        const auto count = static_cast<int64_t>(matrix.column.size());
-        const Tensor start = Tensor::of(matrix.start, {rows + 1}).to(device),
-                     column = Tensor::of(matrix.column, {count}).to(device);
-        Tensor weight(Spec{{count}, y.dtype(), kCpu});
-        convert(Tensor::of(matrix.weight, {count}), weight);
-        weight = weight.to(device);
-        return cuda::run("resample", y, {&x}, [&](auto gpu) {
-            gpu->resample(gpu.stream, {outer, rows, inner}, matrix.columns, cuda::in<int64_t>(start),
-                          cuda::in<int64_t>(column), gpu.in(weight), gpu.in(x), gpu.out(y));
-        });
-    }
     visit_floating("resample", x.dtype(), [&]<class T>() {
         const std::vector<T> weights(matrix.weight.begin(), matrix.weight.end());
         const T* source = x.data<T>().data();

@@ -39,7 +39,15 @@ void require_blur(double sigma, int64_t radius);
 
 namespace kernels {
 
-// y = A x along `axis`: f32 or f64, products in order of the columns.
+// A matrix in a GPU's memory, in the type of what it is applied to.
+struct DeviceMatrix {
+    int64_t rows = 0, columns = 0;
+    Tensor start, column, weight;
+};
+DeviceMatrix matrix_on(Device device, const SparseMatrix& matrix, Dtype dtype);
+
+// y = A x along `axis`: f32 or f64, products in order of the columns. On a GPU by a matrix that is there.
+void apply_along_axis(const DeviceMatrix& matrix, const Tensor& x, int axis, Tensor& y);
 void apply_along_axis(const SparseMatrix& matrix, const Tensor& x, int axis, Tensor& y,
                       KernelContext& context);
 

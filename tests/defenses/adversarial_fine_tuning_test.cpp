@@ -7,10 +7,12 @@
 #include "autograd/ops/losses.hpp"
 #include "autograd/ops/reductions.hpp"
 #include "base/error.hpp"
+#include "base/interrupt.hpp"
 #include "tests/nn/model_test_support.hpp"
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <csignal>
 #include <set>
 
 using namespace microtome;
@@ -160,6 +162,15 @@ TEST_CASE("static pairs are made once and keep their partners", "[defenses]") {
 
     StaticPairs stopped(classifier, clean, {&small}, 2, 5, [](int64_t) { return false; });
     CHECK(stopped.images() == 3);
+    {
+        InterruptGuard guard;
+        StaticPairs broken_off(classifier, clean, {&small, &large}, 2, 5, [](int64_t) {
+            std::raise(SIGINT);  // seen within the next batch's first attack
+            return true;
+        });
+        CHECK(broken_off.images() == 3);
+        CHECK_THROWS_AS(StaticPairs(classifier, clean, {&small}, 2, 5), Interrupted);
+    }
     CHECK_THROWS_AS(StaticPairs(classifier, clean, {}, 2, 5), OptionsError);
     CHECK_THROWS_AS(StaticPairs(classifier, clean, {&small}, 0, 5), OptionsError);
 }

@@ -3,6 +3,7 @@
 #include "tensor/cuda/blas.hpp"
 #include "tensor/cuda/device.hpp"
 #include "tensor/cuda/dnn.hpp"
+#include "tests/emulation/emulated_graph.hpp"
 #include "tests/emulation/emulated_queue.hpp"
 
 #include <algorithm>
@@ -30,6 +31,7 @@ std::unique_ptr<Blas> fake_blas;
 std::unique_ptr<Dnn> fake_dnn;
 
 void* allocate(int, std::size_t bytes) {
+    require_done_now("an allocation");
     std::lock_guard lock(mutex);
     if (held > limit || bytes > limit - held) return nullptr;
     auto* memory =
@@ -55,6 +57,7 @@ void release(int, void* block) noexcept {
 }
 
 void synchronize(const Stream& stream) {
+    require_done_now("waiting for the device");
     ++waited;
     finish_copies(stream);
     const Fault found = std::exchange(fault, Fault());
@@ -65,7 +68,7 @@ void copy(const Stream& stream, Device to_device, void* to, Device from_device, 
           std::size_t bytes) {
     if (to_device == kCpu || from_device == kCpu) synchronize(stream);
     if (from_device == kCpu) note_upload(bytes);
-    std::memmove(to, from, bytes);
+    submit([=] { std::memmove(to, from, bytes); });
 }
 
 const Backend emulated_backend = [] {
@@ -82,10 +85,20 @@ const Backend emulated_backend = [] {
         .synchronize = synchronize,
         .keeps_blocks = false,
         .kernels = emulated::all_kernels(),
-        .blas = [] { return fake_blas.get(); },
-        .dnn = [] { return fake_dnn.get(); },
+        // The stand-ins for libraries work at once, and cannot be noted for a graph.
+        .blas =
+            [] {
+                if (fake_blas) require_done_now("a product by a library");
+                return fake_blas.get();
+            },
+        .dnn =
+            [] {
+                if (fake_dnn) require_done_now("a convolution by a library");
+                return fake_dnn.get();
+            },
     };
     add_queue(backend);
+    add_graphs(backend);
     return backend;
 }();
 

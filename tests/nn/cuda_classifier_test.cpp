@@ -1,6 +1,10 @@
 // Models and attacks on the device: the bits of the CPU, wherever the images are.
+#include "attacks/blended_patch.hpp"
 #include "attacks/mi_fgsm.hpp"
+#include "attacks/patch.hpp"
 #include "attacks/pgd.hpp"
+#include "attacks/universal_perturbation.hpp"
+#include "nn/ensemble.hpp"
 #include "nn/preprocess.hpp"
 #include "tests/tensor/cuda_test_support.hpp"
 #include "tests/training/training_test_support.hpp"
@@ -111,6 +115,62 @@ TEST_CASE("attacks by gradients on the device return the CPU's images", "[cuda][
         CHECK(agree(attack->run(both.on_device, to(batch, kCuda)), expected));
     }
     CHECK(identical(batch.images, before));
+}
+
+TEST_CASE("an ensemble on the device answers as on the CPU, where the images are", "[cuda][nn][attacks]") {
+    EmulatedDevice device;
+    SmallNet first(1), second(2), third(3), fourth(4);
+    first.to(kCuda), second.to(kCuda);
+    // The same weights; third and fourth stay on the CPU.
+    third.load(first.state()), fourth.load(second.state());
+    auto both = [](SmallNet& a, SmallNet& b, Voting voting) {
+        std::vector<std::unique_ptr<Classifier>> members;
+        for (SmallNet* net : {&a, &b})
+            members.push_back(std::make_unique<ModelClassifier>(*net, grey(), Execution::exact_plan));
+        return Ensemble(std::move(members), voting);
+    };
+    const Batch batch = halves(3);
+    const Tensor dlogits = test::images({3, 2}, 9);
+    for (Voting voting : {Voting::mean_probability, Voting::mean_logit, Voting::vote}) {
+        Ensemble there = both(first, second, voting), here = both(third, fourth, voting),
+                 mixed = both(first, fourth, voting);
+        CHECK(there.device() == kCuda);
+        CHECK(mixed.device() == kCpu);
+        const Tensor expected = here.logits(batch), gradient = here.vjp(dlogits);
+        CHECK(identical(there.logits(batch), expected));
+        CHECK(identical(there.vjp(dlogits), gradient));
+        CHECK(identical(mixed.logits(batch), expected));
+        CHECK(identical(mixed.vjp(dlogits), gradient));
+        const Tensor logits = there.logits(to(batch, kCuda)), pulled = there.vjp(dlogits.to(kCuda));
+        CHECK(logits.device() == kCuda);
+        CHECK(pulled.device() == kCuda);
+        CHECK(agree(logits, expected));
+        CHECK(agree(pulled, gradient));
+        const Pgd attack({.epsilon = 0.1, .steps = 4, .stop = StopRule::fooled});
+        CHECK(identical(attack.run(there, batch), attack.run(here, batch)));
+    }
+}
+
+TEST_CASE("patterns fitted on the device are the CPU's", "[cuda][attacks]") {
+    EmulatedDevice device;
+    Both both;
+    std::vector<std::unique_ptr<UniversalAttack>> here, there;
+    for (auto* attacks : {&here, &there}) {
+        attacks->push_back(std::make_unique<UniversalPerturbation>(UniversalPerturbationOptions{
+            .epsilon = 0.1, .fit = {.epochs = 3, .update = PatternUpdate::sign, .lr = 0.02}}));
+        attacks->push_back(std::make_unique<Patch>(PatchOptions{.scale_min = 0.5, .fit = {.epochs = 3}}));
+        attacks->push_back(std::make_unique<BlendedPatch>(
+            BlendedPatchOptions{.size = 2, .top = 1, .left = 1, .fit = {.epochs = 3}}));
+    }
+    for (std::size_t i = 0; i < here.size(); ++i) {
+        INFO(here[i]->name());
+        MemoryBatches training(halves(40), 16);
+        const FitReport expected = here[i]->fit(both.on_cpu, training);
+        const FitReport report = there[i]->fit(both.on_device, training);
+        CHECK(identical(there[i]->pattern(), here[i]->pattern()));
+        CHECK(report.loss == expected.loss);
+        CHECK(report.fooled == expected.fooled);
+    }
 }
 
 namespace {
