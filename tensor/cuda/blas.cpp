@@ -51,6 +51,7 @@ struct Problem {
     bool transpose_a = false, transpose_b = false;
     int64_t batch = 1;
     bool bias = false, bias_aligned = true;
+    bool adds_c = false, c_is_d = true;  // not every algorithm takes a C that is not D
 
     friend auto operator<=>(const Problem&, const Problem&) = default;
 };
@@ -114,7 +115,6 @@ struct Operands {
     const void *a, *b;  // the library's
     const float *c, *bias;
     float* d;
-    bool add_c;
 };
 
 }  // namespace
@@ -238,7 +238,7 @@ struct Blas::Implementation {
     bool run(const Queue& queue, const Problem& problem, const Operands& x) {
         Prepared& now = prepared_for(problem);
         if (problem.bias) set(now.product, MatmulAttribute::bias_pointer, static_cast<const void*>(x.bias));
-        const float one = 1, beta = x.add_c ? 1.0f : 0.0f;
+        const float one = 1, beta = problem.adds_c ? 1.0f : 0.0f;
         while (!now.candidates.empty()) {
             const auto& [algorithm, bytes] = now.candidates.front();
             Tensor workspace;
@@ -315,6 +315,17 @@ struct RoundedFactor {
     }
 };
 
+// What follows a product, of sums that lie in `rows` rows of n.
+void add_terms(const Queue& queue, int64_t rows, int64_t n, const MatmulEpilogue& epilogue, float* sums) {
+    const Shape shape{rows, n};
+    for (const auto& [term, its_shape] :
+         {std::pair{&epilogue.bias, Shape{n}}, std::pair{&epilogue.residual, shape}})
+        if (term->defined())
+            queue.backend.kernels.f32.binary(queue.stream, kernels::Binary::add,
+                                             broadcast(shape, shape, its_shape), sums, in<float>(*term),
+                                             sums);
+}
+
 bool fits(int64_t size) {
     return size <= std::numeric_limits<int32_t>::max();
 }
@@ -327,10 +338,10 @@ bool Blas::matmul(const Queue& queue, const MatmulShape& shape, Precision precis
     MatmulShape s = shape;
     if (s.batch_outer * s.batch_inner * s.m * s.n * s.k == 0) return false;
     if (epilogue.residual.defined() && epilogue.accumulate) return false;
-    // What ReLU does to NaN is not in the library's documentation. Ours keeps it.
     const Batching whole(s);
     const bool dense = s.c.leading_dimension == s.n && whole.calls == 1 &&
                        (whole.count == 1 || whole.stride(s.c) == s.m * s.n);
+    // What ReLU does to NaN is not in the library's documentation. Ours keeps it.
     if (epilogue.relu && !dense) return false;
     if (!seen(s.a, s.m, s.k, 0) || !seen(s.b, s.k, s.n, 0) || !seen(s.c, s.m, s.n, 0)) return false;
 
@@ -351,11 +362,8 @@ bool Blas::matmul(const Queue& queue, const MatmulShape& shape, Precision precis
     problem.transpose_a = s.b.transposed;
     problem.transpose_b = s.a.transposed;
     problem.batch = batching.count;
-    problem.bias = epilogue.bias.defined();
     const auto element = static_cast<int64_t>(size_of(left.dtype()));
-    const float* bias = in<float>(epilogue.bias);
-    problem.bias_aligned = is_aligned(bias);
-    const float* residual = in<float>(epilogue.residual);
+    const float *bias = in<float>(epilogue.bias), *residual = in<float>(epilogue.residual);
     float* result = out<float>(c);
     // All calls are one problem: aligned where every one of them is.
     auto aligned = [&](const void* first, const MatrixLayout& layout, int64_t bytes) {
@@ -364,20 +372,32 @@ bool Blas::matmul(const Queue& queue, const MatmulShape& shape, Precision precis
     problem.a.aligned = aligned(right.raw(), s.b, element);
     problem.b.aligned = aligned(left.raw(), s.a, element);
     problem.d.aligned = aligned(result, s.c, 4);
-    problem.c.aligned = residual != nullptr ? aligned(residual, s.c, 4) : problem.d.aligned;
+    // False where the library refuses the first call; it takes all or none.
+    auto multiply = [&](const float* with_bias, const float* with_residual) {
+        problem.bias = with_bias != nullptr;
+        problem.bias_aligned = is_aligned(with_bias);
+        problem.adds_c = with_residual != nullptr || epilogue.accumulate;
+        problem.c_is_d = with_residual == nullptr;
+        problem.c.aligned = problem.c_is_d ? problem.d.aligned : aligned(with_residual, s.c, 4);
+        for (int64_t call = 0; call < batching.calls; ++call) {
+            float* d = result + batching.offset(s.c, call);
+            const Operands operands{right.raw() + batching.offset(s.b, call) * element,
+                                    left.raw() + batching.offset(s.a, call) * element,
+                                    problem.c_is_d ? d : with_residual + batching.offset(s.c, call),
+                                    with_bias, d};
+            if (!implementation_->run(queue, problem, operands)) return false;
+        }
+        return true;
+    };
     std::lock_guard lock(implementation_->mutex);
-    for (int64_t call = 0; call < batching.calls; ++call) {
-        float* d = result + batching.offset(s.c, call);
-        const Operands operands{right.raw() + batching.offset(s.b, call) * element,
-                                left.raw() + batching.offset(s.a, call) * element,
-                                residual != nullptr ? residual + batching.offset(s.c, call) : d,
-                                bias,
-                                d,
-                                residual != nullptr || epilogue.accumulate};
-        if (!implementation_->run(queue, problem, operands)) return false;  // then the first was refused
+    if (!multiply(bias, residual)) {
+        // Without what follows, perhaps.
+        if ((bias == nullptr && residual == nullptr) || !dense || !multiply(nullptr, nullptr)) return false;
+        add_terms(queue, s.batch_outer * s.batch_inner * s.m, s.n, epilogue, result);
     }
     if (epilogue.relu)
-        queue.backend.kernels.f32.unary(queue.stream, kernels::Unary::relu, result, result, c.elements());
+        queue.backend.kernels.f32.unary(queue.stream, kernels::Unary::relu, result, result,
+                                        s.batch_outer * s.batch_inner * s.m * s.n);
     return true;
 }
 
