@@ -130,7 +130,9 @@ Libraries::~Libraries() {
 }
 
 Blas& Libraries::blas() const {
-    return *backend()->blas();
+    Blas* found = backend()->blas();
+    if (found == nullptr) throw Error("test", "expected cuBLASLt beside the GPU, got none");
+    return *found;
 }
 
 Dnn& Libraries::dnn() const {
