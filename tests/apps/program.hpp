@@ -37,6 +37,7 @@ inline Outcome run_program(const std::string& arguments, const char* program = M
 inline int run_with_interruptions(const std::string& command, const std::vector<std::string>& beginning,
                                   const std::string& run, int signal) {
     int midway = 0;
+    double patience = 90;  // in milliseconds; a slow machine's first checkpoint may take many times as long
     for (int start = 0; start < 100; ++start) {
         std::vector<std::string> words{MICROTOME_PROGRAM, command, "--threads", "1", "--quiet", "--out", run};
         if (std::filesystem::exists(run + "/config.json"))
@@ -54,7 +55,8 @@ inline int run_with_interruptions(const std::string& command, const std::vector<
         REQUIRE(::posix_spawn(&child, words[0].c_str(), &quiet, nullptr, arguments.data(), environ) == 0);
         ::posix_spawn_file_actions_destroy(&quiet);
         if (start < 4 || midway == 0) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(90 + 37 * start));
+            std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(patience));
+            patience *= 1.15;
             ::kill(child, signal);
         }
         int status = 0;
