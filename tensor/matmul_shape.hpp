@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 namespace microtome {
 
@@ -36,5 +37,14 @@ struct MatmulShape {
                 {n, false, m * n, 0}};
     }
 };
+
+// (a b)^T = b^T a^T: the rows of a transposed result become contiguous.
+inline MatmulShape transposed(const MatmulShape& shape) {
+    MatmulShape result = shape;
+    std::swap(result.a, result.b);
+    std::swap(result.m, result.n);
+    for (MatrixLayout* layout : {&result.a, &result.b, &result.c}) layout->transposed = !layout->transposed;
+    return result;
+}
 
 }  // namespace microtome

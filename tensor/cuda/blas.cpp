@@ -22,15 +22,6 @@ constexpr std::uintptr_t kWorkspaceAlignment = 256;
 constexpr int kCandidates = 8;  // algorithms to ask for
 constexpr std::size_t kMostProblems = 4096;
 
-// (a b)^T = b^T a^T: the result's rows become contiguous.
-MatmulShape transposed(const MatmulShape& shape) {
-    MatmulShape result = shape;
-    std::swap(result.a, result.b);
-    std::swap(result.m, result.n);
-    for (MatrixLayout* layout : {&result.a, &result.b, &result.c}) layout->transposed = !layout->transposed;
-    return result;
-}
-
 // --- one call of the library
 
 // Equally spaced matrices, column-major.

@@ -224,14 +224,6 @@ struct MatrixResult {
     MICROTOME_HD int64_t column(int64_t, int64_t j) const { return j; }
 };
 
-MatmulShape transposed(const MatmulShape& shape) {
-    MatmulShape result = shape;
-    result.a = shape.b, result.b = shape.a;
-    result.m = shape.n, result.n = shape.m;
-    for (MatrixLayout* layout : {&result.a, &result.b, &result.c}) layout->transposed = !layout->transposed;
-    return result;
-}
-
 template <class T>
 void matmul(Stream stream, const MatmulShape& s, Precision precision, const T* a, const T* b, T* c,
             const Epilogue<T>& epilogue, T* parts) {

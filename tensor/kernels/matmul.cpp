@@ -17,15 +17,6 @@ cpu::Factor factor(const MatrixLayout& layout, const float* data) {
             nullptr, layout.outer_stride,      layout.inner_stride};
 }
 
-// (a b)^T = b^T a^T: the result's rows become contiguous.
-MatmulShape transposed(const MatmulShape& shape) {
-    MatmulShape result = shape;
-    std::swap(result.a, result.b);
-    std::swap(result.m, result.n);
-    for (MatrixLayout* layout : {&result.a, &result.b, &result.c}) layout->transposed = !layout->transposed;
-    return result;
-}
-
 }  // namespace
 
 template <class T>
