@@ -1,39 +1,17 @@
 // What tensor/cuda/cublaslt.hpp declares is what NVIDIA's header says, where there is one. All of it is
 // checked by the compiler.
 #include "tensor/cuda/cublaslt.hpp"
+#include "tests/tensor/same_function.hpp"
 
 #include <catch2/catch.hpp>
 
 #if defined(MICROTOME_CUBLASLT_HEADER)
 #include <cublasLt.h>
-#include <type_traits>
 
 namespace {
 namespace ours = microtome::cuda::cublaslt;
 
-// Whether a parameter is passed in the same way: pointers as pointers, enumerations as integers of one size.
-template <class Ours, class Theirs>
-constexpr bool same_parameter() {
-    if constexpr (std::is_pointer_v<Ours> || std::is_pointer_v<Theirs>)
-        return std::is_pointer_v<Ours> && std::is_pointer_v<Theirs>;
-    else if constexpr (std::is_enum_v<Ours>)
-        return (std::is_enum_v<Theirs> || std::is_integral_v<Theirs>)&&sizeof(Ours) == sizeof(Theirs);
-    else
-        return std::is_same_v<Ours, Theirs>;
-}
-template <class Ours, class Theirs>
-struct SameFunction;
-template <class R, class... P, class S, class... Q>
-struct SameFunction<R(P...), S(Q...)> {
-    static constexpr bool check() {
-        if constexpr (sizeof...(P) != sizeof...(Q))
-            return false;
-        else
-            return same_parameter<R, S>() && (same_parameter<P, Q>() && ...);
-    }
-};
-template <class Ours, class Theirs>
-constexpr bool same_function = SameFunction<Ours, Theirs>::check();
+using microtome::test::same_function;
 
 static_assert(same_function<ours::Create, decltype(cublasLtCreate)>);
 static_assert(same_function<ours::Destroy, decltype(cublasLtDestroy)>);
