@@ -251,11 +251,15 @@ bool Hardening::make_pairs() {
                       static_cast<int64_t>(parts_.split.train.size() * attacks_.size()), "images",
                       ProgressOptions::detect(options_.quiet));
     int64_t done = 0;
-    pairs_.emplace(*before_, clean, pointers(attacks_), recipe_.batch, recipe_.seed, [&](int64_t made) {
-        progress.advance(made - done);
-        done = made;
-        return !interrupted();
-    });
+    try {
+        pairs_.emplace(*before_, clean, pointers(attacks_), recipe_.batch, recipe_.seed, [&](int64_t made) {
+            progress.advance(made - done);
+            done = made;
+            return !interrupted();
+        });
+    } catch (const Interrupted&) {  // before the first batch was whole
+        return false;
+    }
     return !interrupted();
 }
 
