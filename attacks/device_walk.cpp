@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iostream>
+#include <mutex>
 #include <numeric>
 
 namespace microtome {
@@ -117,8 +119,14 @@ class DeviceWalk : public KeptWork {
             graph_ = cuda::Graph::capture(device_, [&] {
                 for (int64_t i = 0; i < chunk_; ++i) make_step(plan);
             });
-        } catch (const DeviceError&) {
+        } catch (const DeviceError& error) {
             refused_ = true;  // such a model goes on without
+            static std::once_flag said;
+            std::call_once(said, [&] {
+                std::clog << "microtome: steps of an attack cannot be made a CUDA graph and go one by one, "
+                             "which is slower: "
+                          << error.what() << '\n';
+            });
         }
     }
 
