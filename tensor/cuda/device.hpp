@@ -39,7 +39,7 @@ inline constexpr int64_t kMostBlocks = 4;
 
 // How many threads run a kernel, and what they share.
 struct Launch {
-    unsigned blocks_x = 1, blocks_y = 1;
+    unsigned blocks = 1;
     unsigned threads = kThreads;   // in a block
     std::size_t shared_bytes = 0;  // for shared<Struct>()
     bool meets = true;             // whether threads wait for each other: barrier(), shuffles, ballots
@@ -53,8 +53,8 @@ void require_launched();
 template <class... Parameters, class... Arguments>
 void launch(const Stream& stream, const Launch& how, void (*kernel)(Parameters...),
             const Arguments&... arguments) {
-    kernel<<<dim3(how.blocks_x, how.blocks_y), how.threads, how.shared_bytes,
-             static_cast<cudaStream_t>(stream.handle)>>>(static_cast<Parameters>(arguments)...);
+    kernel<<<how.blocks, how.threads, how.shared_bytes, static_cast<cudaStream_t>(stream.handle)>>>(
+        static_cast<Parameters>(arguments)...);
     require_launched();
 }
 
@@ -77,6 +77,7 @@ MICROTOME_DEVICE uint32_t ballot(bool vote) {
 // The block's shared memory, uninitialised.
 template <class Struct>
 MICROTOME_DEVICE Struct& shared() {
+    static_assert(sizeof(Struct) <= 48 * 1024, "more has to be asked for in advance");
     extern __shared__ __align__(16) unsigned char shared_memory[];
     return *reinterpret_cast<Struct*>(shared_memory);
 }
@@ -98,8 +99,7 @@ MICROTOME_DEVICE void note_fault(Fault* fault, int64_t index, int64_t size) {
 template <class... Parameters, class... Arguments>
 void launch(const Stream&, const Launch& how, void (*kernel)(Parameters...), const Arguments&... arguments) {
     emulation::submit([how, kernel, ... values = static_cast<Parameters>(arguments)] {
-        emulation::run({how.blocks_x, how.blocks_y, how.threads, how.shared_bytes, how.meets},
-                       [&] { kernel(values...); });
+        emulation::run({how.blocks, how.threads, how.shared_bytes, how.meets}, [&] { kernel(values...); });
     });
 }
 
@@ -149,7 +149,7 @@ inline unsigned blocks_for(int64_t tasks, int64_t each) {
 }
 // A thread an element, none of which waits for another.
 inline Launch flat(int64_t elements) {
-    return {.blocks_x = blocks_for(elements, kThreads), .meets = false};
+    return {.blocks = blocks_for(elements, kThreads), .meets = false};
 }
 
 // Each .cu file's part of the table.

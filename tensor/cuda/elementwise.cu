@@ -78,7 +78,7 @@ void ternary(Stream stream, kernels::Ternary operation, const Strided<3>& shape,
 }
 template <class T>
 void range_gate(Stream stream, const T* x, T low, T high, T* y, uint8_t* gate, int64_t n) {
-    launch(stream, {.blocks_x = blocks_for(n, kThreads)}, range_gate_kernel<T>, x, low, high, y, gate, n);
+    launch(stream, {.blocks = blocks_for(n, kThreads)}, range_gate_kernel<T>, x, low, high, y, gate, n);
 }
 template <class T>
 void apply_gate(Stream stream, const T* g, const uint8_t* gate, T* dx, int64_t n) {

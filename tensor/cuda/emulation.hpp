@@ -17,12 +17,12 @@
 namespace microtome::cuda::emulation {
 
 struct Index {
-    unsigned x = 0, y = 0;
+    unsigned x = 0;
 };
 extern thread_local Index threadIdx, blockIdx, blockDim, gridDim;
 
 struct Shape {
-    unsigned blocks_x, blocks_y, threads;
+    unsigned blocks, threads;
     std::size_t shared_bytes;
     bool meets;
 };

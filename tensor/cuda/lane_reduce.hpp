@@ -39,7 +39,7 @@ MICROTOME_DEVICE T lanes_reduce(Rule rule, int64_t n, Element element) {
 
 // A group of sixteen threads for each of so many rows.
 inline Launch lanes_for(int64_t rows) {
-    return {.blocks_x = blocks_for(rows, kThreads / kLanes)};
+    return {.blocks = blocks_for(rows, kThreads / kLanes)};
 }
 MICROTOME_DEVICE int64_t first_group() {
     return first_element() / kLanes;

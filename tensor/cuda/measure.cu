@@ -30,9 +30,9 @@ MICROTOME_KERNEL void copy_kernel(const Four* x, Four* y, int64_t n) {
 }
 
 double multiply_adds(Stream stream, int64_t rounds, float* sink) {
-    const Launch how{.blocks_x = static_cast<unsigned>(kMostBlocks), .meets = false};
+    const Launch how{.blocks = static_cast<unsigned>(kMostBlocks), .meets = false};
     launch(stream, how, multiply_adds_kernel, rounds, 0.5f, -1.0f, sink);
-    return 2.0 * kSums * static_cast<double>(rounds) * static_cast<double>(how.blocks_x) * how.threads;
+    return 2.0 * kSums * static_cast<double>(rounds) * static_cast<double>(how.blocks) * how.threads;
 }
 void copy_floats(Stream stream, const float* x, float* y, int64_t n) {
     launch(stream, flat(n / 4), copy_kernel, reinterpret_cast<const Four*>(x), reinterpret_cast<Four*>(y),

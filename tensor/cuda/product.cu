@@ -184,7 +184,7 @@ void product(Stream stream, ProductShape s, Precision precision, const LeftFacto
     if (fills_tiles(s.m, s.n)) {
         const int64_t tiles = (s.m + kTile - 1) / kTile * ((s.n + kTile - 1) / kTile) * s.slices * s.batch;
         const Launch how{
-            .blocks_x = blocks_for(tiles, 1), .threads = kTileThreads, .shared_bytes = sizeof(Tiles<T>)};
+            .blocks = blocks_for(tiles, 1), .threads = kTileThreads, .shared_bytes = sizeof(Tiles<T>)};
         launch(stream, how, tiled_product<T, Left, Right, Result>, s, left, right, finish);
     } else {
         launch(stream, flat(s.batch * s.m * s.n * s.slices), single_products<T, Left, Right, Result>, s, left,

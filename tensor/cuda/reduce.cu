@@ -95,7 +95,7 @@ void reduce(Stream stream, kernels::Reduction reduction, const ReduceShape& shap
         if (shape.contiguous()) {
             launch(stream, lanes_for(tasks), reduce_by_lanes<T, Rule>, rule, shape, x, center, to, tasks);
         } else {
-            const Launch how{.blocks_x = blocks_for(tasks, kResultsPerBlock),
+            const Launch how{.blocks = blocks_for(tasks, kResultsPerBlock),
                              .threads = kLanes * kResultsPerBlock,
                              .shared_bytes = sizeof(Partials<T>)};
             launch(stream, how, reduce_by_results<T, Rule>, rule, shape, x, center, to, tasks);

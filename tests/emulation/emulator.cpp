@@ -50,23 +50,24 @@ class Block {
     void run(const Shape& shape, void (*body)(const void*), const void* data) {
         if (running_)
             throw Error("emulation", "expected kernels to be launched by the host, got a launch in a kernel");
-        if (shape.threads < 1 || shape.threads > kMostThreads || shape.blocks_x < 1 || shape.blocks_y < 1)
+        if (shape.threads < 1 || shape.threads > kMostThreads || shape.blocks < 1)
             throw Error("emulation",
                         str("expected 1 to ", kMostThreads, " threads and at least a block, got ",
-                            shape.threads, " threads in ", shape.blocks_x, "x", shape.blocks_y));
+                            shape.threads, " threads in ", shape.blocks));
         running_ = true;
         shape_ = shape;
         body_ = body;
         data_ = data;
         error_ = nullptr;
-        blockDim = {shape.threads, 1};
-        gridDim = {shape.blocks_x, shape.blocks_y};
+        blockDim = {shape.threads};
+        gridDim = {shape.blocks};
         try {
-            for (unsigned y = 0; y < shape.blocks_y; ++y)
-                for (unsigned x = 0; x < shape.blocks_x; ++x) {
-                    blockIdx = {x, y};
-                    run_block();
-                }
+            // The last block first, and in every other block the last thread first: on a GPU nobody knows.
+            for (unsigned x = shape.blocks; x-- > 0;) {
+                blockIdx = {x};
+                backwards_ = x % 2 != 0;
+                run_block();
+            }
         } catch (...) {
             running_ = false;
             throw;
@@ -95,11 +96,14 @@ class Block {
     }
 
   private:
+    // Whose turn it is after i others.
+    unsigned turn(unsigned i) const { return backwards_ ? shape_.threads - 1 - i : i; }
+
     void run_block() {
         shared_.assign(shape_.shared_bytes + 2 * kFence, kUnwritten);
         if (!shape_.meets) {
-            for (unsigned t = 0; t < shape_.threads; ++t) {
-                threadIdx = {t, 0};
+            for (unsigned i = 0; i < shape_.threads; ++i) {
+                threadIdx = {turn(i)};
                 body_(data_);
             }
         } else {
@@ -116,8 +120,8 @@ class Block {
         for (unsigned t = 0; t < shape_.threads; ++t) start(t);
         unsigned ended = 0;
         while (ended < shape_.threads) {
-            for (unsigned t = 0; t < shape_.threads; ++t)
-                if (fibers_[t].wait == Wait::nothing) enter(t);
+            for (unsigned i = 0; i < shape_.threads; ++i)
+                if (fibers_[turn(i)].wait == Wait::nothing) enter(turn(i));
             if (error_) std::rethrow_exception(error_);
             ended = release();
         }
@@ -169,7 +173,7 @@ class Block {
 
     void enter(unsigned t) {
         Fiber& fiber = fibers_[t];
-        threadIdx = {t, 0};
+        threadIdx = {t};
 #if defined(__SANITIZE_ADDRESS__)
         __sanitizer_start_switch_fiber(&fake_stack_, fiber.stack.get(), kStack);
 #endif
@@ -217,7 +221,7 @@ class Block {
         leave(self, true);
     }
 
-    bool running_ = false;
+    bool running_ = false, backwards_ = false;
     Shape shape_{};
     void (*body_)(const void*) = nullptr;
     const void* data_ = nullptr;

@@ -2,6 +2,7 @@
 #include "base/error.hpp"
 #include "tensor/cuda/device.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <numeric>
@@ -77,6 +78,17 @@ void throwing_kernel() {
     barrier();
 }
 
+// Lacks the barrier between writing and reading what a neighbour wrote.
+void racing_kernel(int* x, int distance) {
+    auto& box = shared<Numbers>().of;
+    const int own = static_cast<int>(threadIdx.x), neighbour = own + distance;
+    box[own] = 1;
+    barrier();
+    box[own] = 2;
+    if (neighbour >= 0 && neighbour < 64) x[first_element()] = box[neighbour];
+    barrier();
+}
+
 const Stream stream{};
 
 }  // namespace
@@ -92,7 +104,7 @@ TEST_CASE("every thread of every block runs once", "[cuda][emulation]") {
     for (bool meets : {false, true}) {
         std::vector<int64_t> places(1000);
         std::vector<int> runs(1000);
-        launch(stream, {.blocks_x = 3, .threads = 96, .meets = meets}, where_kernel, places.data(),
+        launch(stream, {.blocks = 3, .threads = 96, .meets = meets}, where_kernel, places.data(),
                runs.data());
         for (int64_t i = 0; i < 1000; ++i) {
             REQUIRE(runs[static_cast<std::size_t>(i)] == 1);
@@ -137,4 +149,13 @@ TEST_CASE("shared memory begins as NaN", "[cuda][emulation]") {
     double x = 0;
     launch(stream, {.threads = 1, .shared_bytes = sizeof(double)}, unwritten_kernel, &x);
     CHECK(std::isnan(x));
+}
+
+TEST_CASE("a barrier that is missing shows, whichever neighbour is read", "[cuda][emulation]") {
+    for (int distance : {-1, 1}) {
+        std::vector<int> x(128);
+        launch(stream, {.blocks = 2, .threads = 64, .shared_bytes = sizeof(Numbers)}, racing_kernel, x.data(),
+               distance);
+        CHECK(std::count(x.begin(), x.end(), 1) > 0);
+    }
 }
