@@ -150,6 +150,10 @@ std::string cudnn_planner() {
     return MICROTOME_CUDNN_PLANNER;
 }
 
+bool EmulatedDevice::is_gpu() {
+    return backend() != &emulated_backend;
+}
+
 void EmulatedDevice::limit_memory(std::size_t bytes) {
     limit = bytes;
 }

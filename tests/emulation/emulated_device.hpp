@@ -29,6 +29,8 @@ class EmulatedDevice {
     EmulatedDevice(const EmulatedDevice&) = delete;
     EmulatedDevice& operator=(const EmulatedDevice&) = delete;
 
+    // Whether it is not emulated after all.
+    static bool is_gpu();
     // What the emulated one has from now on; less than is held is full.
     static void limit_memory(std::size_t bytes);
     // How many blocks of its memory were found written to beside their ends when they were freed.
