@@ -47,7 +47,7 @@ test-clang: ## the same tests, compiled by clang at -O3
 	@$(call need,$(packages) $(clang))
 	@$(call check,clang)
 
-arm: ## the same tests on 64-bit ARM: cross-compiled, in qemu's user mode (a quarter of an hour)
+arm: ## the same tests on 64-bit ARM: cross-compiled, in qemu's user mode (half an hour)
 	@$(call need,$(packages) $(arm),arm64)
 	@$(call check,arm)
 

@@ -89,7 +89,7 @@ uint64_t uncut_hash(const Settings& settings) {
 
 // This program again, with the hidden test below.
 pid_t start_child(const std::string& folder) {
-    std::string self = std::filesystem::read_symlink("/proc/self/exe").string(), test = kChild;
+    std::string self = MICROTOME_SELF, test = kChild;
     std::vector<std::string> variables;
     for (char** variable = environ; *variable; ++variable) variables.emplace_back(*variable);
     variables.push_back(str(kFolder, '=', folder));
