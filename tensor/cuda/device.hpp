@@ -18,11 +18,13 @@
 #include <cuda_runtime.h>
 #define MICROTOME_CUDA_NAME gpu
 #define MICROTOME_KERNEL __global__
+#define MICROTOME_THREADS(most) __launch_bounds__(most)
 #define MICROTOME_DEVICE __device__ __forceinline__
 #else
 #include "tensor/cuda/emulation.hpp"
 #define MICROTOME_CUDA_NAME emulated
 #define MICROTOME_KERNEL
+#define MICROTOME_THREADS(most)
 #define MICROTOME_DEVICE inline
 #endif
 
@@ -37,7 +39,8 @@ inline constexpr unsigned kThreads = 64;
 inline constexpr int64_t kMostBlocks = 4;
 #endif
 
-// How many threads run a kernel, and what they share.
+// How many threads run a kernel, and what they share. Registers always suffice for 256 threads; a kernel for
+// blocks of more says MICROTOME_THREADS(most) behind MICROTOME_KERNEL.
 struct Launch {
     unsigned blocks = 1;
     unsigned threads = kThreads;   // in a block

@@ -47,8 +47,8 @@ struct Partials {
     T of[kLanes][kResultsPerBlock];
 };
 template <class T, class Rule>
-MICROTOME_KERNEL void reduce_by_results(Rule rule, ReduceShape shape, const T* x, const T* center, T* y,
-                                        int64_t tasks) {
+MICROTOME_KERNEL MICROTOME_THREADS(kLanes* kResultsPerBlock) void reduce_by_results(
+    Rule rule, ReduceShape shape, const T* x, const T* center, T* y, int64_t tasks) {
     auto& partial = shared<Partials<T>>().of;
     const int own = static_cast<int>(threadIdx.x) % kResultsPerBlock;
     const int own_lane = static_cast<int>(threadIdx.x) / kResultsPerBlock;
