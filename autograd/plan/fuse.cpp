@@ -209,10 +209,7 @@ class ForwardFusion {
     // Whether gate and winner go where the gradient stage will absorb them: unpool, apply the gate, then the
     // convolution's input gradient, each the only reader of the one before; or nobody reads them.
     bool only_for_the_gradient(const Rewriter& rewriter, int gate, int winner) const {
-        const bool gate_read = gate >= 0 && rewriter.is_read(gate);
-        const bool winner_read = winner >= 0 && rewriter.is_read(winner);
-        if (!gate_read && !winner_read) return true;
-        if (!gate_read || !winner_read) return false;
+        if (!rewriter.is_read(gate) && !rewriter.is_read(winner)) return true;
         const int unpool = rewriter.single_reader(winner), apply = rewriter.single_reader(gate);
         if (!rewriter.is(unpool, op_info<op::MaxUnpool2d>()) || !rewriter.is(apply, op_info<op::ApplyGate>()))
             return false;

@@ -32,7 +32,7 @@ class Rewriter {
     Step& step(int s) { return graph_.steps[s]; }
     bool is(int s, const OpInfo& op) const { return s >= 0 && !absorbed_[s] && graph_.steps[s].op == &op; }
     int maker(int v) const { return v < static_cast<int>(maker_.size()) ? maker_[v] : -1; }
-    bool is_read(int v) const { return v < static_cast<int>(readers_.size()) && !readers_[v].empty(); }
+    bool is_read(int v) const { return !readers_of(v).empty(); }
 
     // The step that reads v and that nobody else does, in the same phase as `s`; -1: there is none. Reshapes
     // on the way are followed, and noted in `passed`.
@@ -48,7 +48,7 @@ class Rewriter {
     }
 
     // The one reader of v, in whatever phase; -1: there is none.
-    int single_reader(int v) const { return readers_[v].size() == 1 ? readers_[v][0] : kCaller; }
+    int single_reader(int v) const { return readers_of(v).size() == 1 ? readers_of(v)[0] : kCaller; }
 
     void absorb(int s) { absorbed_[s] = 1; }
     // Puts `fused` where step s was.
@@ -65,6 +65,12 @@ class Rewriter {
 
   private:
     static constexpr int kCaller = -1;
+    // None for a value that a pass has added, and for no value (-1).
+    const std::vector<int>& readers_of(int v) const {
+        static const std::vector<int> nobody;
+        return v >= 0 && v < static_cast<int>(readers_.size()) ? readers_[v] : nobody;
+    }
+
     Graph& graph_;
     std::vector<int> maker_;
     std::vector<std::vector<int>> readers_;

@@ -7,9 +7,11 @@
 #include "autograd/ops/pooling.hpp"
 #include "autograd/ops/reductions.hpp"
 #include "autograd/ops/shaping.hpp"
+#include "autograd/plan/fuse.hpp"
 #include "autograd/samples.hpp"
 #include "autograd/tape.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <sstream>
 
@@ -28,6 +30,7 @@ struct Answers {
 };
 
 using Model = std::function<Tensor(const Tensor&)>;
+using Function = std::function<Tensors(const Tensor&)>;
 
 Answers on_the_tape(const Model& model, const Tensor& x, const Tensor& dlogits) {
     Tape tape;
@@ -220,6 +223,40 @@ TEST_CASE("what is fused, and what is left alone", "[image_plan]") {
         CHECK(count(text, " conv2d [") == 0);
         CHECK(count(text, "conv2d_input_gradient") == 0);
     }
+}
+
+TEST_CASE("what somebody else reads is not fused away", "[image_plan]") {
+    const Tensor w = numbers({5, 3, 3, 3}, 1);
+    // The steps left of a function of x once it is fused, all of whose results are still made.
+    const auto fused = [&](const Function& function) {
+        plan::Tracer tracer;
+        const Tensor x = Tensor::abstract({{1, 8, 8, 3}, Dtype::f32, kCpu});
+        const int input = tracer.value(x);
+        std::vector<int> results;
+        {
+            ObserveOps observe(tracer);
+            for (const Tensor& result : function(x)) results.push_back(tracer.value(result));
+        }
+        plan::Graph graph = tracer.finish({input}, results);
+        plan::Prepared prepared;
+        plan::fuse(graph, true, prepared);
+        for (int result : results) {
+            int makers = 0;
+            for (const plan::Step& step : graph.steps)
+                makers += static_cast<int>(std::count(step.outputs.begin(), step.outputs.end(), result));
+            CHECK(makers == 1);
+        }
+        return graph.steps.size();
+    };
+    CHECK(fused([&](const Tensor& x) { return Tensors{max_pool2d(relu(conv2d(x, w)))}; }) == 1);
+    CHECK(fused([&](const Tensor& x) {
+              const Tensor y = conv2d(x, w);
+              return Tensors{y, relu(y)};
+          }) == 2);
+    CHECK(fused([&](const Tensor& x) {
+              const Tensor y = relu(conv2d(x, w));
+              return Tensors{y, max_pool2d(y)};
+          }) == 2);
 }
 
 TEST_CASE("an image plan's gradient may be asked for again", "[image_plan]") {
