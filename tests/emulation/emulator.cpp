@@ -7,11 +7,19 @@
 #include <ucontext.h>
 #include <vector>
 
-#if defined(__SANITIZE_ADDRESS__)
+// Sanitizers are told of every switch from fiber to fiber. Where gcc defines a macro, clang has a feature.
+#if defined(__has_feature)
+#define MICROTOME_HAS_FEATURE(feature) __has_feature(feature)
+#else
+#define MICROTOME_HAS_FEATURE(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || MICROTOME_HAS_FEATURE(address_sanitizer)
+#define MICROTOME_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__) || MICROTOME_HAS_FEATURE(thread_sanitizer)
+#define MICROTOME_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -36,10 +44,10 @@ struct Fiber {
     int width = 0;       // of the group it waits for
     uint64_t given = 0;  // what it brought there
     uint64_t shown = 0;  // what it brought to the last meeting that took place
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MICROTOME_ASAN)
     void* fake_stack = nullptr;
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(MICROTOME_TSAN)
     void* tsan = nullptr;
 #endif
 };
@@ -166,7 +174,7 @@ class Block {
         fiber.context.uc_link = nullptr;
         makecontext(&fiber.context, &Block::entry, 0);
         fiber.wait = Wait::nothing;
-#if defined(__SANITIZE_THREAD__)
+#if defined(MICROTOME_TSAN)
         fiber.tsan = __tsan_create_fiber(0);
 #endif
     }
@@ -174,41 +182,41 @@ class Block {
     void enter(unsigned t) {
         Fiber& fiber = fibers_[t];
         threadIdx = {t};
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MICROTOME_ASAN)
         __sanitizer_start_switch_fiber(&fake_stack_, fiber.stack.get(), kStack);
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(MICROTOME_TSAN)
         tsan_ = __tsan_get_current_fiber();
         __tsan_switch_to_fiber(fiber.tsan, 0);
 #endif
         swapcontext(&host_, &fiber.context);
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MICROTOME_ASAN)
         __sanitizer_finish_switch_fiber(fake_stack_, nullptr, nullptr);
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(MICROTOME_TSAN)
         if (fiber.wait == Wait::end) __tsan_destroy_fiber(fiber.tsan);
 #endif
     }
 
     void leave(Fiber& self, bool forever) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MICROTOME_ASAN)
         __sanitizer_start_switch_fiber(forever ? nullptr : &self.fake_stack, host_bottom_, host_size_);
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(MICROTOME_TSAN)
         __tsan_switch_to_fiber(tsan_, 0);
 #endif
         if (forever)
             setcontext(&host_);
         else
             swapcontext(&self.context, &host_);
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MICROTOME_ASAN)
         __sanitizer_finish_switch_fiber(self.fake_stack, &host_bottom_, &host_size_);
 #endif
     }
 
     static void entry();
     void thread_main() {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MICROTOME_ASAN)
         __sanitizer_finish_switch_fiber(nullptr, &host_bottom_, &host_size_);
 #endif
         try {
@@ -229,12 +237,12 @@ class Block {
     std::vector<std::byte> shared_;
     ucontext_t host_{};
     std::exception_ptr error_;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(MICROTOME_ASAN)
     void* fake_stack_ = nullptr;
     const void* host_bottom_ = nullptr;
     std::size_t host_size_ = 0;
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(MICROTOME_TSAN)
     void* tsan_ = nullptr;
 #endif
 };

@@ -152,6 +152,7 @@ TEST_CASE("maximum pooling of ties, signed zeros, infinities and NaN", "[pool]")
         for (uint32_t seed : {1u, 2u, 3u}) {
             CAPTURE(geometry.x, geometry.options.kernel_h, geometry.options.stride_h, seed);
             check_max_pooling<float>(geometry, awkward_image<float>(geometry.x, seed));
+            check_max_pooling<double>(geometry, awkward_image<double>(geometry.x, seed));
         }
 }
 
