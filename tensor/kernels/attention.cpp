@@ -10,12 +10,21 @@
 namespace microtome::kernels {
 namespace {
 
+constexpr int64_t kInTheCache = int64_t{1} << 20;
+constexpr int64_t kToFillAGpu = int64_t{1} << 26;  // a quarter of a gigabyte
+
 // The matrices of n samples, H each. "Wide" ones (queries, keys, values and their gradients) lie in the
 // packed tensor, "narrow" ones in y and g, "scores" one after another.
 struct Geometry {
     int64_t n, t, h, d;
+    int64_t most_scores;  // at a time
 
-    explicit Geometry(const Shape& qkv) : n(qkv[0]), t(qkv[1]), h(qkv[3]), d(qkv[4]) {}
+    explicit Geometry(const Spec& qkv)
+        : n(qkv.shape[0]),
+          t(qkv.shape[1]),
+          h(qkv.shape[3]),
+          d(qkv.shape[4]),
+          most_scores(qkv.device == kCpu ? kInTheCache : kToFillAGpu) {}
 
     MatrixLayout wide() const { return {3 * h * d, false, t * 3 * h * d, d}; }
     MatrixLayout narrow() const { return {h * d, false, t * h * d, d}; }
@@ -34,10 +43,10 @@ struct Geometry {
         return {n, h, t, d, t, left, right, to};
     }
 
-    // A few samples at a time, so that their scores stay in the cache.
+    // A few samples at a time.
     Geometry block() const {
         Geometry result = *this;
-        result.n = std::clamp<int64_t>((int64_t{1} << 20) / (h * t * t), 1, std::max<int64_t>(n, 1));
+        result.n = std::clamp<int64_t>(most_scores / (h * t * t), 1, std::max<int64_t>(n, 1));
         return result;
     }
     template <class Body>
@@ -73,7 +82,7 @@ Tensor probabilities(const Geometry& at, const Tensor& qkv, const KernelContext&
 }  // namespace
 
 void attention(const Tensor& qkv, Tensor& y, const KernelContext& context) {
-    const Geometry all(qkv.shape());
+    const Geometry all(qkv.spec());
     all.each_block([&](const Geometry& at, int64_t first) {
         const Tensor x = from(qkv, first * at.t * 3 * at.h * at.d);
         Tensor to = from(y, first * at.t * at.h * at.d);
@@ -86,7 +95,7 @@ void attention(const Tensor& qkv, Tensor& y, const KernelContext& context) {
 //     dv = p^T g,  dp = g v^T,  ds = p (dp - <p, dp>) / sqrt(D),  dq = ds k,  dk = ds^T q
 void attention_input_gradient(const Tensor& g, const Tensor& qkv, Tensor& dqkv,
                               const KernelContext& context) {
-    const Geometry all(qkv.shape());
+    const Geometry all(qkv.spec());
     all.each_block([&](const Geometry& at, int64_t first) {
         const int64_t part = at.h * at.d, offset = first * at.t * 3 * part;
         const Tensor x = from(qkv, offset), gradient = from(g, first * at.t * part);
@@ -105,7 +114,7 @@ void attention_input_gradient(const Tensor& g, const Tensor& qkv, Tensor& dqkv,
 }
 
 std::size_t attention_workspace(const Spec& qkv) {
-    const Geometry at = Geometry(qkv.shape).block();
+    const Geometry at = Geometry(qkv).block();
     const MatrixLayout transposed_scores = Geometry::transposed(at.scores());
     return visit_floating("attention", qkv.dtype, [&]<class T>() {
         return std::max({matmul_workspace<T>(at.to_scores(at.wide())),
