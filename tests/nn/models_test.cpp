@@ -93,13 +93,15 @@ TEST_CASE("a residual block adds its shortcut before the last ReLU", "[nn][model
     same.initialize(1);
     half.initialize(1);
     CHECK(half(test::images({1, 5, 4, 2})).shape() == Shape{1, 3, 2, 4});
-    // With the second batch norm's scale at 0 only the shortcut is left.
+    // With the second batch norm's scale at 0 only its shift and the shortcut are left.
     NamedTensors state = same.state();
-    for (NamedTensor& entry : state)
+    for (NamedTensor& entry : state) {
         if (entry.name == "bn2.weight") entry.tensor = Tensor::zeros({2});
+        if (entry.name == "bn2.bias") entry.tensor = Tensor::of({-2.f, 1.f}, {2});
+    }
     same.load(state);
     Tensor x = Tensor::of({1.f, -2.f, 3.f, 4.f}, {1, 1, 2, 2});
-    CHECK(identical(same(x), Tensor::of({1.f, 0.f, 3.f, 4.f}, {1, 1, 2, 2})));
+    CHECK(identical(same(x), Tensor::of({0.f, 0.f, 1.f, 5.f}, {1, 1, 2, 2})));
     std::vector<std::string> names;
     for (const NamedParameter& named : half.trainable()) names.push_back(named.name);
     CHECK(names == std::vector<std::string>{"conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight",
