@@ -32,9 +32,10 @@ LoadedModel small() {
 }  // namespace
 
 TEST_CASE("a classifier's gradients are the model's", "[nn][classifier]") {
+    const Execution execution = GENERATE(Execution::exact_plan, Execution::tape);
     LoadedModel loaded = small(), other = small();
     Module& model = *loaded.model;
-    ModelClassifier classifier(std::move(loaded), Execution::exact_plan);
+    ModelClassifier classifier(std::move(loaded), execution);
     other.model->eval();
     const uint64_t before = test::state_hash(model);
     Batch batch{.images = test::images({4, 40, 40, 3}),
